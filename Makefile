@@ -1,0 +1,61 @@
+# `make` alone prints what there is. GNU Make 3.81, which macOS has, is enough.
+
+BIN := .venv/bin
+# Always measured, so that `make check` runs the very command that `make test` runs.
+PYTEST := $(BIN)/python -m pytest --cov --cov-report=
+UPGRADE ?=
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header $(if $(UPGRADE),--upgrade)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup setup-dev demo run test lint check bench lock messages format
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make .venv from the runtime lock (PYTHON=... picks the Python)
+	@deploy/setup.sh runtime
+
+setup-dev:
+	@deploy/setup.sh dev
+
+demo: setup ## Show a whole sign-in with made-up data (PORT=... picks the port)
+	$(BIN)/python docs/examples/demo.py
+
+run: setup ## Prepare the database if needed, and serve
+	$(BIN)/gatehouse init
+	$(BIN)/gatehouse serve
+
+test: setup-dev ## Run every test: SQLite, PostgreSQL, then a real browser
+	@deploy/setup.sh browser
+	$(PYTEST) --numprocesses=auto -m "not browser"
+	$(PYTEST) --cov-append -m browser
+
+lint: setup-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/djlint --lint --quiet templates
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+check: lint test ## Run everything that must hold before a change is taken
+	$(BIN)/coverage report --fail-under=90
+
+bench: setup-dev ## Measure how fast it is
+	$(BIN)/python bench/run.py
+
+lock: setup-dev ## Make both locks again (UPGRADE=1 takes newer versions)
+	$(COMPILE) deploy/requirements.in --output-file deploy/requirements.lock
+	$(COMPILE) deploy/requirements-dev.in --output-file deploy/requirements-dev.lock
+
+messages: setup-dev ## Bring the catalogs of texts up to date; then translate what is empty
+	$(BIN)/pybabel -q extract -F pyproject.toml --no-location --sort-output --omit-header \
+		--no-wrap -o app/translations/messages.pot .
+	$(BIN)/pybabel -q update -i app/translations/messages.pot -d app/translations --no-wrap \
+		--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
+	$(BIN)/pybabel -q compile -d app/translations
+
+format: setup-dev ## Bring the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .

@@ -1,0 +1,41 @@
+"""Gatehouse: a self-hosted, multi-tenant gateway for multi-factor authentication."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask
+
+from app.clock import Clock
+from app.config import Config, load
+from app.web import api_v2, gateway, health, well_known
+from app.web.support import (
+    access_log,
+    address_limits,
+    error_pages,
+    forms,
+    headers,
+    hosts,
+    locale,
+    pages,
+)
+from app.wiring import wire
+
+ROOT = Path(__file__).parent.parent
+
+
+def create_app(config: Config | None = None, *, clock: Clock | None = None) -> Flask:
+    """Build the WSGI application: configure, wire, register the front doors.
+
+    Args:
+        config: settings as `config.load` returns them; read from the environment if not given.
+        clock: another one than the machine's (tests).
+    """
+    config = config or load()
+    app = Flask("gatehouse", template_folder=ROOT / "templates", static_folder=ROOT / "static")
+    app.extensions["gatehouse"] = wire(config, clock)
+    for habit in (access_log, hosts, address_limits, headers, forms, locale, pages, error_pages):
+        habit.init_app(app, config)
+    for door in (health, well_known, gateway, api_v2):
+        door.init_app(app)
+    return app

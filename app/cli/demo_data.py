@@ -1,0 +1,142 @@
+"""gatehouse demo-data: something to try everything with."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.cli.desk import json_option, services, tell
+from app.config import ConfigError
+from app.errors import NotFound
+from app.factors.totp import Totp
+from app.models import ApiKey, Application, Environment, Organization, User
+from app.services.audit import OPERATOR
+from app.wiring import Services
+
+DOMAIN = "harbor"
+APPLICATION = "Harbor Notes"
+API_KEY = "Demo"
+PEOPLE = (
+    ("ada@harbor.example", "+33612345678", "Ada", "Lindqvist"),
+    ("bastien@harbor.example", "+33623456789", "Bastien", "Moreau"),
+    ("chidi@harbor.example", "+447400123456", "Chidi", "Okafor"),
+)
+
+
+@click.command("demo-data", short_help="Make data to try everything with.")
+@json_option
+def command(as_json: bool) -> None:
+    """Make a sandbox organization with users, an application and an API key.
+
+    A second run keeps all ids, makes new secrets, and leaves the first user with nothing enrolled.
+    """
+    wired = services()
+    with wired.database.writing() as tx:
+        answer = _make(wired, tx)
+    if as_json:
+        tell(answer, as_json=True, heading="")
+        return
+    shown = {
+        "base_url": answer["base_url"],
+        "account_domain": answer["account_domain"],
+        "organization": DOMAIN,
+        "api_key": _pair(answer["api_key"]),
+        "application": _pair(answer["application"]),
+        "redirect_uri": answer["application"]["redirect_uri"],
+        "users": [user["email"] for user in answer["users"]],
+    }
+    tell(shown, as_json=False, heading="The demo data is there.")
+
+
+def _pair(credentials: dict[str, str]) -> str:
+    return f"{credentials['client_id']} {credentials['client_secret']}"
+
+
+def _make(wired: Services, tx: Session) -> dict[str, Any]:
+    organization = _organization(wired, tx)
+    users = [_user(wired, tx, organization, *person) for person in PEOPLE]
+    wired.enrollment.reset(tx, OPERATOR, organization, users[0], reopen=True)
+    application, application_secret = _application(wired, tx)
+    key, key_secret = _api_key(wired, tx)
+    return {
+        "base_url": wired.config.base_url,
+        "account_domain": wired.config.account_domain,
+        "api_key": {
+            "client_id": str(key.id),
+            "client_secret": key_secret,
+            "environment": key.environment.value,
+        },
+        "organization": {"domain": organization.domain},
+        "application": {
+            "client_id": application.client_id,
+            "client_secret": application_secret,
+            "redirect_uri": application.redirect_uris[0],
+        },
+        "users": [
+            {"id": str(user.id), "email": user.email, "phone_number": user.phone_number}
+            for user in users
+        ],
+    }
+
+
+def _organization(wired: Services, tx: Session) -> Organization:
+    try:
+        organization = wired.organizations.find(tx, Environment.SANDBOX, DOMAIN)
+    except NotFound:
+        organization = wired.organizations.create(
+            tx, OPERATOR, environment=Environment.SANDBOX, name="Harbor", domain=DOMAIN
+        )
+    wired.organizations.switch(tx, OPERATOR, organization, Totp.kind, active=True)
+    return organization
+
+
+def _user(
+    wired: Services, tx: Session, organization: Organization, email: str, phone: str, *names: str
+) -> User:
+    try:
+        return wired.directory.find(tx, organization, email)
+    except NotFound:
+        profile = dict(zip(("given_name", "family_name"), names, strict=True))
+        return wired.directory.create(
+            tx, OPERATOR, organization, email=email, phone_number=phone, profile=profile
+        )
+
+
+def _application(wired: Services, tx: Session) -> tuple[Application, str]:
+    uri = _redirect_uri(wired)
+    found = tx.scalar(
+        sa.select(Application).where(
+            Application.name == APPLICATION, Application.environment == Environment.SANDBOX
+        )
+    )
+    if found is None:
+        return wired.applications.create(
+            tx, OPERATOR, environment=Environment.SANDBOX, name=APPLICATION, redirect_uris=[uri]
+        )
+    found.redirect_uris = [uri]
+    return found, wired.applications.replace_secret(tx, OPERATOR, found)
+
+
+def _api_key(wired: Services, tx: Session) -> tuple[ApiKey, str]:
+    found = tx.scalar(
+        sa.select(ApiKey).where(ApiKey.name == API_KEY, ApiKey.environment == Environment.SANDBOX)
+    )
+    if found is None:
+        return wired.api_keys.create(tx, OPERATOR, environment=Environment.SANDBOX, name=API_KEY)
+    return found, wired.api_keys.replace_secret(tx, OPERATOR, found)
+
+
+def _redirect_uri(wired: Services) -> str:
+    """Return where the demo's application listens: one port above the gateway's."""
+    base = urlsplit(wired.config.base_url)
+    port = os.environ.get("PORT") or str(base.port or 8000)
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65535):
+        raise ConfigError(
+            "PORT: must be a number from 1 to 65534; the demo takes the next one, too"
+        )
+    return f"{base.scheme}://{base.hostname}:{int(port) + 1}/callback"

@@ -1,0 +1,80 @@
+"""gatehouse serve: the production server."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import click
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+from gunicorn.util import import_app
+
+from app import logs
+from app.cli.desk import services
+
+THREADS = 4
+
+
+class ServerLogs(Logger):  # type: ignore[misc]
+    """What gunicorn itself has to say goes where all other logs go; requests we log ourselves."""
+
+    def setup(self, cfg: object) -> None:
+        """Hand everything to the root logger."""
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.WARNING)
+        self.access_log.disabled = True
+
+    def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Tell why a request can't be read without quoting it: it may hold a secret."""
+        super().warning(": ".join(str(msg).split(": ")[:2]), *args, **kwargs)
+
+    def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Tell what failed without the query of the address: it may hold a token."""
+        super().exception(msg, *(str(arg).partition("?")[0] for arg in args), **kwargs)
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """Gunicorn with threads, set up from the command line alone."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Hand gunicorn its settings."""
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Build the application, once in each worker: no connection crosses a fork."""
+        return import_app("app:create_app()")
+
+
+@click.command("serve", short_help="Serve the gateway.")
+@click.option("--bind", default="127.0.0.1:8000", show_default=True, help="HOST:PORT to listen on.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 128))
+@click.option("--certfile", type=click.Path(exists=True, dir_okay=False), help="PEM, for HTTPS.")
+@click.option("--keyfile", type=click.Path(exists=True, dir_okay=False), help="PEM, for HTTPS.")
+def command(bind: str, workers: int, certfile: str | None, keyfile: str | None) -> None:
+    """Serve the gateway until it is told to stop (SIGTERM or Ctrl-C)."""
+    if (certfile is None) != (keyfile is None):
+        raise click.UsageError("--certfile and --keyfile go together.")
+    wired = services()
+    wired.database.engine.dispose()
+    logs.start(wired.config.log_format)
+    click.echo(f"Gatehouse serves {wired.config.base_url} on {bind}.", err=True)
+    Server(
+        {
+            "bind": bind,
+            "workers": workers,
+            "threads": THREADS,
+            "worker_class": "gthread",
+            "certfile": certfile,
+            "keyfile": keyfile,
+            "logger_class": ServerLogs,
+            # Proxies are judged by GATEHOUSE_TRUSTED_PROXIES alone.
+            "forwarded_allow_ips": "",
+            "control_socket_disable": True,
+        }
+    ).run()

@@ -1,0 +1,29 @@
+"""gatehouse signing-keys: what results are signed with."""
+
+from __future__ import annotations
+
+import click
+
+from app.cli.desk import json_option, services, tell
+from app.services.audit import OPERATOR
+
+
+@click.group("signing-keys", short_help="The keys that sign results.")
+def group() -> None:
+    """The keys that sign results; each is published before it is used."""
+
+
+@group.command("rotate")
+@click.option("--at-once", is_flag=True, help="Even if the next key was published a moment ago.")
+@json_option
+def rotate(at_once: bool, as_json: bool) -> None:
+    """Retire the signing key and put the next one in its place.
+
+    Results that the old key signed stay good until they expire.
+    """
+    wired = services()
+    with wired.database.writing() as tx:
+        active = wired.tokens.rotate(tx, OPERATOR, at_once=at_once)
+        published = len(wired.tokens.published(tx))
+    answer = {"active": active.kid, "algorithm": active.algorithm, "published_keys": published}
+    tell(answer, as_json=as_json, heading="Rotated.")

@@ -1,0 +1,169 @@
+"""The database: one engine, and two kinds of transaction, reading and writing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import event
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
+
+_SURVIVORS = "survivors"
+_MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+_NAMING = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """A moment: always timezone-aware UTC in Python, whatever the database keeps."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a naive moment, and hand the driver one in UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment needs a time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the moment in UTC (SQLite forgets the zone, PostgreSQL may change it)."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """The parent of every model."""
+
+    metadata = sa.MetaData(naming_convention=_NAMING)
+    type_annotation_map = {datetime: UtcDateTime(), dict[str, Any]: sa.JSON(), list[str]: sa.JSON()}  # noqa: RUF012
+
+
+class Database:
+    """One engine for one process.
+
+    Args:
+        url: SQLAlchemy address; SQLite and PostgreSQL (psycopg) are supported.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = sa.create_engine(url, hide_parameters=True, **_pool(url))
+        if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine, "connect", _set_pragmas)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        self._writer = self.engine.execution_options(writing=True)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a transaction that only looks; nothing it does is kept."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Open a transaction that is kept when the block ends and undone when it raises.
+
+        On SQLite it takes the write lock first (`BEGIN IMMEDIATE`), so that no reader has to be
+        turned into a writer half-way, which SQLite refuses.
+        """
+        try:
+            with Session(self._writer, expire_on_commit=False) as session:
+                yield session
+                session.commit()
+        except Exception:
+            self._keep_survivors(session)
+            raise
+
+    def _keep_survivors(self, undone: Session) -> None:
+        survivors: list[Callable[[Session], object]] = undone.info.pop(_SURVIVORS, [])
+        if not survivors:
+            return
+        with Session(self._writer) as session:
+            for survivor in survivors:
+                survivor(session)
+            session.commit()
+
+
+def keep_even_if_undone(session: Session, act: Callable[[Session], object]) -> None:
+    """Have `act` done again in a fresh transaction, should this one be rolled back.
+
+    This is how the charge for an attempt outlives whatever breaks after it.
+    """
+    session.info.setdefault(_SURVIVORS, []).append(act)
+
+
+def touched_one(session: Session, statement: sa.Update | sa.Delete) -> bool:
+    """Run a conditional change and tell whether it touched exactly its one row.
+
+    Every single-use thing is consumed by this: of any number of transactions that try, in any
+    number of processes, one gets True.
+    """
+    result = session.execute(statement, execution_options={"synchronize_session": False})
+    touched = result.rowcount  # type: ignore[attr-defined]
+    if touched > 1:
+        raise RuntimeError("a conditional change touched more than one row")
+    return bool(touched == 1)
+
+
+def lock(session: Session, key: InstrumentedAttribute[Any], value: object) -> None:
+    """Hold a row until the transaction ends: what is read after this stays so.
+
+    PostgreSQL waits until nobody else holds it; SQLite's writers queue before they begin.
+    """
+    session.execute(sa.select(key).where(key == value).with_for_update())
+
+
+def _pool(url: str) -> dict[str, Any]:
+    if sa.make_url(url).get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": 30}}
+    return {"pool_size": 8, "max_overflow": 8, "pool_pre_ping": True}
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver must not open transactions by itself
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA busy_timeout=30000")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writing = connection.get_execution_options().get("writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _alembic(engine: sa.Engine) -> AlembicConfig:
+    settings = AlembicConfig()
+    settings.set_main_option("script_location", str(_MIGRATIONS))
+    settings.attributes["engine"] = engine
+    return settings
+
+
+def upgrade(engine: sa.Engine) -> None:
+    """Bring the schema to its newest form; safe to run again."""
+    command.upgrade(_alembic(engine), "head")
+
+
+def at_head(engine: sa.Engine) -> bool:
+    """Tell whether the schema is the one that this release was written for."""
+    newest = ScriptDirectory.from_config(_alembic(engine)).get_current_head()
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() == newest

@@ -1,0 +1,124 @@
+"""What a factor is: values in, values out, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class Reason(StrEnum):
+    """Why an attempt was refused."""
+
+    MALFORMED = "malformed"
+    """It can't be an answer at all, so it was not judged."""
+    WRONG = "wrong"
+    REPLAYED = "replayed"
+    """It was right, and it has been used."""
+    CLOCK_OFF = "clock_off"
+    """It would be right at another time of day."""
+    LOCKED = "locked"
+    """Too many were refused; the next is judged at a later time."""
+    SUSPENDED = "suspended"
+    """A recovery code was used instead of it."""
+    RECOVERY_LIMITED = "recovery_limited"
+    """A recovery code was used less than a day ago."""
+    REENROLLMENT_LIMIT = "reenrollment_limit_reached"
+    """So many were replaced by recovery codes that a human has to look."""
+    EXPIRED = "expired"
+    TOO_MANY = "too_many"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """The answer is right.
+
+    Attributes:
+        step: the counter that it used up; none at or below it is accepted again.
+    """
+
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """The answer is refused, which is a value and not an exception: returning it commits.
+
+    Attributes:
+        reason: for the sentence that the user reads.
+        step: the counter at which the answer would be right, if the clock is off.
+        drift: by how many seconds the device's clock seems ahead (negative: behind).
+        attempts_left: how many more answers this session judges.
+        retry_at: when the next answer is judged, if not at once (UTC).
+    """
+
+    reason: Reason
+    retry_at: datetime | None = None
+    step: int | None = None
+    drift: int | None = None
+    attempts_left: int | None = None
+
+
+Outcome = Accepted | Refused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """Whose factor it will be, as the device shows it.
+
+    Attributes:
+        issuer: the organization's name.
+        label: the user's address.
+    """
+
+    issuer: str
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """What enrolling needs: a secret to keep, and what to show of it.
+
+    Attributes:
+        secret: sealed by the service that keeps it.
+        view: values for the factor's own template.
+    """
+
+    secret: bytes
+    view: dict[str, str] = field(default_factory=dict)
+
+
+class Factor(Protocol):
+    """A kind of method; one module, one row in `FACTORS`, one template folder."""
+
+    kind: str
+    amr: tuple[str, ...]
+    """RFC 8176 values that a verification with it earns."""
+    acr: str
+
+    def begin_enrollment(self) -> bytes:
+        """Return a fresh secret."""
+        ...
+
+    def prompt(self, secret: bytes, subject: Subject) -> Prompt:
+        """Return what to show so that the secret reaches the user's device."""
+        ...
+
+    def check(
+        self, secret: bytes, answer: str, *, now: datetime, last_step: int, strict: bool
+    ) -> Outcome:
+        """Judge an answer.
+
+        Args:
+            secret: what `begin_enrollment` made.
+            answer: what the user typed, as typed.
+            now: UTC.
+            last_step: the newest counter accepted so far, -1 for none.
+            strict: whether the organization narrows what is accepted.
+        """
+        ...
+
+    def well_formed(self, answer: str) -> bool:
+        """Tell whether the answer could be one at all; if not, it is not worth an attempt."""
+        ...

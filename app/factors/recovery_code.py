@@ -1,0 +1,35 @@
+"""Recovery codes: saved secrets, each good for one day without the phone."""
+
+from __future__ import annotations
+
+import secrets
+
+KIND = "recovery_code"
+AMR = ("otp",)
+ACR = "urn:gatehouse:acr:recovery"
+LENGTH = 16
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's 32: no I, L, O, U to misread; 16 of them hold 80 bits."""
+_MISREAD = str.maketrans("ILO", "110")
+
+
+def new_code() -> str:
+    """Return 80 random bits as four groups of four letters and digits, never digits alone.
+
+    An answer of digits alone is thus always a one-time code, so its kind is known by its shape.
+    """
+    while True:
+        code = "".join(secrets.choice(_ALPHABET) for _ in range(LENGTH))
+        if not code.isdigit():
+            return "-".join(code[start : start + 4] for start in range(0, LENGTH, 4))
+
+
+def normalize(answer: str) -> str:
+    """Return a code as it is compared: capitals, no hyphens or spaces, misread letters mended."""
+    return "".join(mark for mark in answer.upper() if mark.isalnum()).translate(_MISREAD)
+
+
+def well_formed(answer: str) -> bool:
+    """Tell whether it could be a recovery code; if not, it is not worth an attempt."""
+    code = normalize(answer)
+    return len(code) == LENGTH and set(code) <= set(_ALPHABET) and not code.isdigit()

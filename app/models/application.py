@@ -1,0 +1,52 @@
+"""Application: a relying party that sends users to us."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import Column, ForeignKey, Table
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.db import Base
+from app.models.organization import Environment, Organization
+from app.models.types import name_of
+
+application_organizations = Table(
+    "application_organizations",
+    Base.metadata,
+    Column("application_id", ForeignKey("applications.id", ondelete="CASCADE"), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
+)
+
+
+class Application(Base):
+    """A relying party of one environment; its id is its `client_id`."""
+
+    __tablename__ = "applications"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    environment: Mapped[Environment] = mapped_column(name_of(Environment))
+    name: Mapped[str]
+    secret_hash: Mapped[str]
+    redirect_uris: Mapped[list[str]]
+    """Compared as exact strings."""
+    created_at: Mapped[datetime]
+
+    organizations: Mapped[list[Organization]] = relationship(
+        secondary=application_organizations, lazy="selectin"
+    )
+    """Those that it serves; an empty list means all of its environment."""
+
+    @property
+    def client_id(self) -> str:
+        """The id as it stands on the wire."""
+        return str(self.id)
+
+    def serves(self, organization: Organization) -> bool:
+        """Tell whether users of this organization may be sent by this application."""
+        if self.environment != organization.environment:
+            return False
+        return not self.organizations or any(
+            served.id == organization.id for served in self.organizations
+        )

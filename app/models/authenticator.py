@@ -1,0 +1,53 @@
+"""Authenticator: one user's enrolled factor."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+from app.models.types import name_of
+
+
+class AuthenticatorStatus(StrEnum):
+    """Where an authenticator is in its life; a removed one stays as a record."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    """A recovery code was used instead of it; it dies when a new one is confirmed."""
+    REMOVED = "removed"
+
+
+class Authenticator(Base):
+    """A factor bound to a user, or about to be."""
+
+    __tablename__ = "authenticators"
+    __table_args__ = (Index(None, "user_id", "status"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    gateway_session_id: Mapped[str | None] = mapped_column(
+        ForeignKey("gateway_sessions.id", ondelete="SET NULL"), index=True
+    )
+    """The session that began it: only that one may see its secret, and confirm it."""
+    kind: Mapped[str]
+    status: Mapped[AuthenticatorStatus] = mapped_column(name_of(AuthenticatorStatus))
+    secret: Mapped[str | None]
+    """Sealed for this row; gone once removed."""
+    last_step: Mapped[int] = mapped_column(BigInteger, default=-1)
+    """The newest counter that was accepted; only a greater one is accepted after it."""
+    failures: Mapped[int] = mapped_column(default=0)
+    """Consecutive refused answers."""
+    retry_at: Mapped[datetime | None]
+    """Until then no answer is judged."""
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    """When an unconfirmed one dies."""
+    confirmed_at: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]

@@ -1,0 +1,90 @@
+"""Gateway session: an application's ask about one user, and its lifetime here."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.db import Base
+from app.models.application import Application
+from app.models.types import name_of
+from app.models.user import User
+
+
+class SessionStatus(StrEnum):
+    """How an ask stands; the last five are final."""
+
+    PENDING = "pending"
+    VERIFIED = "verified"
+    ENROLLED = "enrolled"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+class Intent(StrEnum):
+    """What the application wants of the visit."""
+
+    VERIFY = "verify"
+    ENROLL = "enroll"
+
+
+class ResponseMode(StrEnum):
+    """How the answer travels back (named as in OAuth 2.0)."""
+
+    QUERY = "query"
+    FORM_POST = "form_post"
+
+
+class GatewaySession(Base):
+    """One ask; whatever door opened it, it ends in at most one result."""
+
+    __tablename__ = "gateway_sessions"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    """`gateway-session_<KSUID>`."""
+    user_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), index=True
+    )
+    application_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("applications.id", ondelete="CASCADE"), index=True
+    )
+    redirect_uri: Mapped[str]
+    response_mode: Mapped[ResponseMode] = mapped_column(name_of(ResponseMode))
+    intent: Mapped[Intent] = mapped_column(name_of(Intent))
+    force_enroll: Mapped[bool] = mapped_column(default=False)
+    """Whether an API key vouches that a human looked: the user enrolls anew, without verifying."""
+    state: Mapped[str | None]
+    nonce: Mapped[str | None]
+    locale: Mapped[str | None]
+    status: Mapped[SessionStatus] = mapped_column(name_of(SessionStatus))
+    token_hash: Mapped[str]
+    """Of the token in the address that the application got."""
+    browser_hash: Mapped[str | None]
+    """Of the secret in the cookie of the browser that came first; none other may go on."""
+    judged: Mapped[int] = mapped_column(default=0)
+    """Answers judged so far, right or wrong."""
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship(lazy="raise_on_sql")
+    application: Mapped[Application] = relationship(lazy="raise_on_sql")
+
+    def status_at(self, now: datetime) -> SessionStatus:
+        """Return the status, told as `expired` once the time of a pending one is over."""
+        if self.status is SessionStatus.PENDING and now >= self.expires_at:
+            return SessionStatus.EXPIRED
+        return self.status
+
+    @property
+    def short_id(self) -> str:
+        """The KSUID alone, as it stands in the address of a page."""
+        return self.id.removeprefix(ID_PREFIX)
+
+
+ID_PREFIX = "gateway-session_"

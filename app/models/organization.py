@@ -1,0 +1,36 @@
+"""Organization: a customer of the deployment, with its own users."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+from app.models.types import name_of
+
+
+class Environment(StrEnum):
+    """Which of two worlds something belongs to; nothing crosses from one to the other."""
+
+    SANDBOX = "sandbox"
+    PRODUCTION = "production"
+
+
+class Organization(Base):
+    """A tenant, named in addresses by its domain slug, which never changes."""
+
+    __tablename__ = "organizations"
+    __table_args__ = (UniqueConstraint("environment", "domain"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    environment: Mapped[Environment] = mapped_column(name_of(Environment))
+    domain: Mapped[str]
+    name: Mapped[str]
+    email_domains: Mapped[list[str]]
+    locale: Mapped[str | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]

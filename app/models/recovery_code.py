@@ -1,0 +1,24 @@
+"""Recovery code: a saved single-use secret, kept only as a keyed hash."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+
+
+class RecoveryCode(Base):
+    """One of a user's set of codes."""
+
+    __tablename__ = "recovery_codes"
+    __table_args__ = (Index(None, "user_id", "code_hash", unique=True),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    code_hash: Mapped[str]
+    used_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]

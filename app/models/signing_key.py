@@ -1,0 +1,46 @@
+"""Signing key: a private key, sealed, with the public half that the world may see."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+from app.models.types import name_of
+
+
+class KeyState(StrEnum):
+    """A key is published before it signs, and stays published until its last token is over."""
+
+    NEXT = "next"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+class SigningKey(Base):
+    """One key of the deployment, known by its `kid`."""
+
+    __tablename__ = "signing_keys"
+    __table_args__ = (
+        Index(
+            "uq_signing_keys_one_active",
+            "state",
+            unique=True,
+            sqlite_where=text("state <> 'retired'"),
+            postgresql_where=text("state <> 'retired'"),
+        ),
+    )
+
+    kid: Mapped[str] = mapped_column(primary_key=True)
+    algorithm: Mapped[str]
+    state: Mapped[KeyState] = mapped_column(name_of(KeyState))
+    public: Mapped[dict[str, Any]]
+    private: Mapped[str]
+    """Sealed for this row."""
+    created_at: Mapped[datetime]
+    activated_at: Mapped[datetime | None]
+    retired_at: Mapped[datetime | None]

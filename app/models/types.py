@@ -1,0 +1,18 @@
+"""Column types that several models share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+
+def name_of(enum: type[StrEnum]) -> sa.Enum:
+    """Return a column type that keeps the enum's value as text, readable in any database."""
+    return sa.Enum(
+        enum,
+        values_callable=lambda members: [member.value for member in members],
+        native_enum=False,
+        create_constraint=False,
+        length=40,
+    )

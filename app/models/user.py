@@ -1,0 +1,55 @@
+"""User: the person who is verified."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.db import Base
+from app.models.organization import Organization
+
+
+class User(Base):
+    """A person of one organization, known by a UUID, an e-mail address, or an external id."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        UniqueConstraint("organization_id", "email_key"),
+        UniqueConstraint("organization_id", "external_id"),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    organization_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("organizations.id", ondelete="CASCADE")
+    )
+    email: Mapped[str]
+    email_key: Mapped[str]
+    """The address in the one spelling that is compared."""
+    phone_number: Mapped[str | None]
+    """In E.164."""
+    external_id: Mapped[str | None]
+    profile: Mapped[dict[str, Any]]
+    enrollment_open: Mapped[bool] = mapped_column(default=True)
+    """Whether the next confirmed authenticator needs no earlier one to vouch for it.
+
+    True until the first is confirmed, and again after an administrator reset the last one while
+    reopening enrollment. Closed by a conditional UPDATE, so two first enrollments can't both pass.
+    """
+    recovery_used_at: Mapped[datetime | None]
+    """When a recovery code was last accepted; the next is not before a day later."""
+    reenrollments: Mapped[int] = mapped_column(default=0)
+    """Plain ones confirmed since a human last verified the user."""
+    reenrollment_approved: Mapped[bool] = mapped_column(default=False)
+    """Whether an administrator lets a suspended user enroll anew at the next visit."""
+    failures: Mapped[int] = mapped_column(default=0)
+    """Consecutive refused answers over everything that the user has."""
+    recovery_failures: Mapped[int] = mapped_column(default=0)
+    recovery_retry_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    organization: Mapped[Organization] = relationship(lazy="raise_on_sql")

@@ -1,0 +1,46 @@
+"""Verification: one judged attempt, accepted or refused."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+from app.models.types import name_of
+
+
+class Purpose(StrEnum):
+    """What the attempt was for: confirming an authenticator, the user, or a lost authenticator."""
+
+    ENROLLMENT = "enrollment"
+    VERIFICATION = "verification"
+    RECOVERY = "recovery"
+
+
+class Verification(Base):
+    """The record without which no result is issued."""
+
+    __tablename__ = "verifications"
+    __table_args__ = (Index(None, "authenticator_id", "step"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    gateway_session_id: Mapped[str] = mapped_column(
+        ForeignKey("gateway_sessions.id", ondelete="CASCADE"), index=True
+    )
+    authenticator_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("authenticators.id", ondelete="SET NULL")
+    )
+    kind: Mapped[str]
+    """Of the factor."""
+    purpose: Mapped[Purpose] = mapped_column(name_of(Purpose))
+    accepted: Mapped[bool]
+    reason: Mapped[str | None]
+    """Why it was refused."""
+    step: Mapped[int | None] = mapped_column(BigInteger)
+    """The counter that an accepted one used, to know the same answer when it comes twice; or the
+    one at which a refused one would be right, which was told and is never accepted."""
+    at: Mapped[datetime]

@@ -1,0 +1,396 @@
+"""Gateway sessions: opening an ask, binding it to a browser, and answering the application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from urllib.parse import quote, urlsplit
+
+import sqlalchemy as sa
+from ksuid import Ksuid
+from sqlalchemy.orm import Session, joinedload
+
+from app.clock import Clock
+from app.config import Config
+from app.crypto import Vault, new_token
+from app.db import touched_one
+from app.errors import Invalid, NotFound, Refusal
+from app.jose import Claims
+from app.models import (
+    Application,
+    GatewaySession,
+    Intent,
+    Organization,
+    Purpose,
+    ResponseMode,
+    Result,
+    SessionStatus,
+    User,
+    Verification,
+)
+from app.models.gateway_session import ID_PREFIX
+from app.services.audit import Actor, Audit, EventKind
+from app.services.directory import Directory
+from app.services.enrollment import MOST_PER_USER, Enrollment
+from app.services.organizations import Organizations
+from app.services.tokens import Tokens, status_of
+from app.services.verification import Verifications, live
+
+VERIFY_FOR = timedelta(minutes=15)
+ENROLL_FOR = timedelta(minutes=30)
+MOST_STATE_BYTES = 1024
+MOST_NONCE_CHARACTERS = 255
+TOKEN_BITS = 128
+
+_TOKEN, _BROWSER = "gateway session token", "gateway session browser"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """What an application asks about one user.
+
+    Attributes:
+        user: id or e-mail address.
+        redirect_uri: one of the application's, to the letter.
+        state: up to 1,024 bytes, given back as it came.
+        nonce: stands in the result.
+        locale: language tag of the pages.
+        force_enroll: a human looked (the guides' word): the user enrolls anew without verifying.
+    """
+
+    user: str
+    redirect_uri: str
+    state: str | None = None
+    nonce: str | None = None
+    locale: str | None = None
+    response_mode: ResponseMode = ResponseMode.QUERY
+    intent: Intent = Intent.VERIFY
+    force_enroll: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A new gateway session, and the address for the user's browser, which is told only here."""
+
+    session: GatewaySession
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entered:
+    """A session that has just been bound, and the secret for that browser's cookie."""
+
+    session: GatewaySession
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What goes back to the application, and how.
+
+    Attributes:
+        fields: `state`, `session_id`, and either `result` or `error` and `error_description`.
+    """
+
+    redirect_uri: str
+    response_mode: ResponseMode
+    fields: dict[str, str]
+
+    @property
+    def location(self) -> str:
+        """The redirect address with the fields in its query."""
+        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in self.fields.items())
+        return f"{self.redirect_uri}{'&' if '?' in self.redirect_uri else '?'}{query}"
+
+
+class GatewaySessions:
+    """The one way in and out: whatever door opened a session, it goes through here."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        vault: Vault,
+        organizations: Organizations,
+        directory: Directory,
+        enrollment: Enrollment,
+        verifications: Verifications,
+        tokens: Tokens,
+        audit: Audit,
+    ) -> None:
+        self._base_url = config.base_url
+        self._clock = clock
+        self._vault = vault
+        self._organizations = organizations
+        self._directory = directory
+        self._enrollment = enrollment
+        self._verifications = verifications
+        self._tokens = tokens
+        self._audit = audit
+
+    def open(
+        self,
+        tx: Session,
+        actor: Actor,
+        organization: Organization,
+        application: Application,
+        ask: Ask,
+    ) -> Opened:
+        """Open a session for an application that we know and a user whom it vouches for.
+
+        Raises:
+            Refusal: `user_not_found`, `redirect_uri_not_registered`, `no_method_offered`,
+                `too_many_authenticators`.
+            Invalid: `state` or `nonce` can't be carried.
+        """
+        user = self._user_of(tx, organization, ask)
+        _check_fields(application, ask)
+        offered = self._organizations.offered(tx, organization)
+        if not offered:
+            raise Refusal(
+                "totp_connection_inactive",
+                f"The organization {organization.domain} offers no method. Switch its TOTP "
+                "connection on.",
+            )
+        now = self._clock.now()
+        token = new_token(TOKEN_BITS)
+        session = GatewaySession(
+            id=ID_PREFIX + str(Ksuid(now)),
+            user_id=user.id,
+            user=user,
+            application_id=application.id,
+            application=application,
+            redirect_uri=ask.redirect_uri,
+            response_mode=ask.response_mode,
+            intent=ask.intent,
+            force_enroll=ask.force_enroll,
+            state=ask.state,
+            nonce=ask.nonce,
+            locale=ask.locale,
+            status=SessionStatus.PENDING,
+            token_hash=self._vault.hash(token, purpose=_TOKEN),
+            judged=0,
+            created_at=now,
+            expires_at=now,
+        )
+        self._check_room(tx, session, offered)
+        enrolls = ask.intent is Intent.ENROLL or ask.force_enroll or user.enrollment_open
+        session.expires_at = now + (ENROLL_FOR if enrolls else VERIFY_FOR)
+        tx.add(session)
+        if ask.force_enroll:
+            self._enrollment.force(tx, user)
+        self._audit.record(
+            tx,
+            EventKind.GATEWAY_SESSION_OPENED,
+            actor,
+            organization_id=organization.id,
+            gateway_session=session,
+            intent=ask.intent.value,
+            forced=ask.force_enroll,
+            client_id=application.client_id,
+        )
+        url = f"{self._base_url}/gateway/{session.short_id}?token={token}"
+        return Opened(session=session, url=url)
+
+    def find(
+        self,
+        tx: Session,
+        organization: Organization,
+        session_id: str,
+        application: Application | None = None,
+    ) -> GatewaySession:
+        """Return a session of the organization; of one application only, if that one asks.
+
+        Raises:
+            NotFound: there is none that the caller may know of.
+        """
+        session = self._load(tx, session_id)
+        if session is None or session.user.organization_id != organization.id:
+            raise NotFound("gateway session")
+        if application is not None and session.application_id != application.id:
+            raise NotFound("gateway session")
+        return session
+
+    def redeem(
+        self, tx: Session, actor: Actor, session: GatewaySession, token: str
+    ) -> Claims | None:
+        """Use a result up; see `Tokens.redeem`."""
+        return self._tokens.redeem(tx, actor, session, token)
+
+    # The browser that it is bound to
+
+    def enter(self, tx: Session, actor: Actor, short_id: str, token: str) -> Entered | None:
+        """Bind a session to the browser that brings its token first.
+
+        Returns:
+            None for every later browser, for a wrong token, and once the session is over.
+        """
+        session = self._load(tx, ID_PREFIX + short_id)
+        stored = session.token_hash if session else None
+        if not self._vault.matches(token, stored, purpose=_TOKEN) or session is None:
+            return None
+        secret = new_token()
+        bind = (
+            sa.update(GatewaySession)
+            .where(
+                GatewaySession.id == session.id,
+                GatewaySession.browser_hash.is_(None),
+                GatewaySession.status == SessionStatus.PENDING,
+                GatewaySession.expires_at > self._clock.now(),
+            )
+            .values(browser_hash=self._vault.hash(secret, purpose=_BROWSER))
+        )
+        if not touched_one(tx, bind):
+            return None
+        self._audit.record(
+            tx,
+            EventKind.GATEWAY_SESSION_ENTERED,
+            actor,
+            organization_id=session.user.organization_id,
+            gateway_session=session,
+        )
+        return Entered(session=session, secret=secret)
+
+    def peek(self, tx: Session, short_id: str) -> GatewaySession | None:
+        """Return a session only to name its application on a page that refuses to go on."""
+        return self._load(tx, ID_PREFIX + short_id)
+
+    def visit(self, tx: Session, short_id: str, secret: str | None) -> GatewaySession | None:
+        """Return the session if this browser is the one that it is bound to."""
+        session = self._load(tx, ID_PREFIX + short_id)
+        stored = session.browser_hash if session else None
+        known = self._vault.matches(secret or "", stored, purpose=_BROWSER)
+        return session if known and secret else None
+
+    def status(self, session: GatewaySession) -> SessionStatus:
+        """Return how the session stands now."""
+        return session.status_at(self._clock.now())
+
+    # Its end
+
+    def cancel(self, tx: Session, actor: Actor, session: GatewaySession) -> None:
+        """End a pending session because the user wants to go back."""
+        if self._end(tx, session, SessionStatus.CANCELLED):
+            self._audit.record(
+                tx,
+                EventKind.GATEWAY_SESSION_CANCELLED,
+                actor,
+                organization_id=session.user.organization_id,
+                gateway_session=session,
+            )
+
+    def answer(self, tx: Session, session: GatewaySession) -> Answer:
+        """Return what the application is told about a session that is over.
+
+        The result if there is one that still works, else OAuth's `access_denied`
+        (RFC 6749 section 4.1.2.1).
+        """
+        result = self._tokens.deliverable(tx, session)
+        fields = {} if session.state is None else {"state": session.state}
+        fields["session_id"] = session.id
+        if result is not None:
+            fields["result"] = self._tokens.signed(tx, result)
+        else:
+            fields["error"] = "access_denied"
+            fields["error_description"] = _DESCRIPTIONS[self.status(session)]
+        return Answer(
+            redirect_uri=session.redirect_uri, response_mode=session.response_mode, fields=fields
+        )
+
+    def complete(
+        self, tx: Session, actor: Actor, session: GatewaySession, verification: Verification
+    ) -> Result:
+        """End a pending session well, and issue its result.
+
+        Args:
+            verification: the session's own, by an authenticator; see `Tokens.issue_result`.
+        """
+        recovery = self._verifications.accepted(tx, session, Purpose.RECOVERY)
+        status = SessionStatus.VERIFIED if recovery else status_of(verification)
+        if not self._end(tx, session, status):
+            raise RuntimeError("a gateway session ended twice")
+        return self._tokens.issue_result(tx, actor, session, verification, recovery=recovery)
+
+    def _end(self, tx: Session, session: GatewaySession, status: SessionStatus) -> bool:
+        now = self._clock.now()
+        end = (
+            sa.update(GatewaySession)
+            .where(
+                GatewaySession.id == session.id,
+                GatewaySession.status == SessionStatus.PENDING,
+                GatewaySession.expires_at > now,
+            )
+            .values(status=status, ended_at=now)
+        )
+        ended = touched_one(tx, end)
+        tx.refresh(session, ["status", "ended_at"])
+        return ended
+
+    def _user_of(self, tx: Session, organization: Organization, ask: Ask) -> User:
+        try:
+            return self._directory.find(tx, organization, ask.user)
+        except NotFound:
+            raise Refusal(
+                "user_not_found",
+                f"user_id: the organization {organization.domain} has no such user. Create it "
+                "first, or check the id or e-mail address.",
+            ) from None
+
+    def _check_room(self, tx: Session, session: GatewaySession, offered: set[str]) -> None:
+        """Refuse to add one more authenticator to too many (each makes a guess likelier)."""
+        if session.intent is not Intent.ENROLL:
+            return
+        with tx.no_autoflush:
+            if len(live(tx, session, offered)) >= MOST_PER_USER:
+                raise Refusal(
+                    "too_many_authenticators",
+                    f"The user has {MOST_PER_USER} authenticators. Remove one first.",
+                )
+
+    def _load(self, tx: Session, session_id: str) -> GatewaySession | None:
+        return tx.scalar(
+            sa.select(GatewaySession)
+            .where(GatewaySession.id == session_id)
+            .options(
+                joinedload(GatewaySession.user).joinedload(User.organization),
+                joinedload(GatewaySession.application),
+            )
+        )
+
+
+_DESCRIPTIONS = {
+    SessionStatus.PENDING: "The user has not finished.",
+    SessionStatus.CANCELLED: "The user went back without confirming.",
+    SessionStatus.FAILED: "There were too many wrong answers.",
+    SessionStatus.EXPIRED: "The gateway session expired.",
+    SessionStatus.VERIFIED: "The result was used or is too old.",
+    SessionStatus.ENROLLED: "The result was used or is too old.",
+}
+
+
+def origin_of(redirect_uri: str) -> str:
+    """Return scheme, host and port of a redirect address."""
+    parts = urlsplit(redirect_uri)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _check_fields(application: Application, ask: Ask) -> None:
+    if ask.redirect_uri not in application.redirect_uris:
+        raise Refusal(
+            "redirect_uri_not_registered",
+            "redirect_uri: it is not one of the application's, compared letter by letter.",
+        )
+    if ask.state is not None and not _carries(ask.state, MOST_STATE_BYTES, _bytes):
+        raise Invalid("state", f"at most {MOST_STATE_BYTES} bytes, without control characters.")
+    if ask.nonce is not None and not _carries(ask.nonce, MOST_NONCE_CHARACTERS, len):
+        raise Invalid("nonce", f"at most {MOST_NONCE_CHARACTERS} printable characters.")
+
+
+def _carries(value: str, most: int, size: Callable[[str], int]) -> bool:
+    """Tell whether a value survives every way back (browsers rewrite line breaks in forms)."""
+    return size(value) <= most and not any(ord(mark) < 32 or ord(mark) == 127 for mark in value)
+
+
+def _bytes(value: str) -> int:
+    return len(value.encode())

@@ -1,0 +1,196 @@
+"""How often an answer is judged, and how long to wait; every door that judges charges here first.
+
+Each authenticator has a count of its own, and so have a user's recovery codes: locking one never
+locks a user out of the rest. Over all of them a user's consecutive refusals have a last limit.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from app.config import Config
+from app.db import UtcDateTime, keep_even_if_undone, touched_one
+from app.models import Authenticator, GatewaySession, SessionStatus, User
+from app.services.audit import Actor, Audit, EventKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """No answer is judged now.
+
+    Attributes:
+        retry_at: when one is, in UTC; None if no time will bring it: the session is over, or an
+            administrator has to unlock the user.
+    """
+
+    retry_at: datetime | None
+
+
+class Limits:
+    """Charges an attempt before it is judged, as if it were wrong; success gives it back."""
+
+    def __init__(self, config: Config, audit: Audit) -> None:
+        self._per_session = config.attempts_per_session
+        self._per_user = config.failures_per_user
+        self._waits = config.waits
+        self._audit = audit
+
+    def charge(
+        self,
+        tx: Session,
+        session: GatewaySession,
+        authenticator: Authenticator | None,
+        *,
+        now: datetime,
+    ) -> Spent | None:
+        """Charge one attempt to the session, the user, and what is being answered for.
+
+        Each change takes its row's lock, so parallel answers are judged one after the other; the
+        charge is made again if anything raises after it.
+
+        Args:
+            authenticator: what is answered for; None means the user's recovery codes.
+
+        Returns:
+            None if the attempt may be judged.
+        """
+        charge = _Charge(
+            session_id=session.id,
+            user_id=session.user_id,
+            authenticator_id=authenticator.id if authenticator else None,
+            now=now,
+            per_session=self._per_session,
+            per_user=self._per_user,
+            waits=self._waits,
+        )
+        charged = charge.made(tx)
+        tx.refresh(session, ["judged", "status"])
+        tx.refresh(session.user, ["failures", "recovery_failures", "recovery_retry_at"])
+        if authenticator is not None:
+            tx.refresh(authenticator, ["failures", "retry_at"])
+        if not charged:
+            return self.spent(session, authenticator, now=now) or Spent(retry_at=None)
+        keep_even_if_undone(tx, charge.made)
+        return None
+
+    def spent(
+        self, session: GatewaySession, authenticator: Authenticator | None, *, now: datetime
+    ) -> Spent | None:
+        """Tell whether nothing would be judged now, without charging."""
+        user = session.user
+        if user.failures >= self._per_user or self.left(session) == 0:
+            return Spent(retry_at=None)
+        retry_at = authenticator.retry_at if authenticator else user.recovery_retry_at
+        return Spent(retry_at=retry_at) if retry_at and retry_at > now else None
+
+    def forgive(
+        self, tx: Session, session: GatewaySession, authenticator: Authenticator | None
+    ) -> None:
+        """Start the counts anew after an accepted answer."""
+        user = session.user
+        user.failures = 0
+        if authenticator is None:
+            user.recovery_failures, user.recovery_retry_at = 0, None
+        else:
+            authenticator.failures, authenticator.retry_at = 0, None
+        tx.flush()
+
+    def unlock(self, tx: Session, actor: Actor, user: User) -> None:
+        """Start all of a user's counts anew, by an administrator's hand."""
+        user.failures = user.recovery_failures = 0
+        user.recovery_retry_at = None
+        tx.execute(
+            sa.update(Authenticator)
+            .where(Authenticator.user_id == user.id)
+            .values(failures=0, retry_at=None)
+        )
+        self._audit.record(
+            tx,
+            EventKind.USER_UNLOCKED,
+            actor,
+            organization_id=user.organization_id,
+            user_id=user.id,
+        )
+
+    def left(self, session: GatewaySession) -> int:
+        """Return how many more answers this session judges."""
+        return max(0, self._per_session - session.judged)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Charge:
+    """One attempt, by ids alone, so that it can be charged again after a rollback."""
+
+    session_id: str
+    user_id: uuid.UUID
+    authenticator_id: uuid.UUID | None
+    now: datetime
+    per_session: int
+    per_user: int
+    waits: dict[int, timedelta]
+
+    def made(self, tx: Session) -> bool:
+        """Charge session, user and what is answered for; all of them or none."""
+        with tx.begin_nested() as savepoint:
+            for statement in (self._session(), self._user(), self._authenticator()):
+                if statement is not None and not touched_one(tx, statement):
+                    savepoint.rollback()
+                    return False
+        return True
+
+    def _session(self) -> sa.Update:
+        return (
+            sa.update(GatewaySession)
+            .where(
+                GatewaySession.id == self.session_id,
+                GatewaySession.status == SessionStatus.PENDING,
+                GatewaySession.judged < self.per_session,
+                GatewaySession.expires_at > self.now,
+            )
+            .values(judged=GatewaySession.judged + 1)
+        )
+
+    def _user(self) -> sa.Update:
+        charge = sa.update(User).where(User.id == self.user_id, User.failures < self.per_user)
+        if self.authenticator_id is not None:
+            return charge.values(failures=User.failures + 1)
+        return charge.where(_due(User.recovery_retry_at, self.now)).values(
+            failures=User.failures + 1,
+            recovery_failures=User.recovery_failures + 1,
+            recovery_retry_at=self._retry_at(User.recovery_failures + 1),
+        )
+
+    def _authenticator(self) -> sa.Update | None:
+        if self.authenticator_id is None:
+            return None
+        return (
+            sa.update(Authenticator)
+            .where(
+                Authenticator.id == self.authenticator_id,
+                _due(Authenticator.retry_at, self.now),
+            )
+            .values(
+                failures=Authenticator.failures + 1,
+                retry_at=self._retry_at(Authenticator.failures + 1),
+            )
+        )
+
+    def _retry_at(self, failures: sa.ColumnElement[int]) -> sa.ColumnElement[datetime | None]:
+        """Return, as SQL, when the next answer is judged after so many consecutive failures."""
+        waits = sorted(self.waits.items(), reverse=True)
+        return sa.case(
+            *(
+                (failures >= least, sa.literal(self.now + wait, UtcDateTime()))
+                for least, wait in waits
+            ),
+            else_=sa.null(),
+        )
+
+
+def _due(retry_at: InstrumentedAttribute[datetime | None], now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(retry_at.is_(None), retry_at <= now)

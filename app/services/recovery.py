@@ -1,0 +1,131 @@
+"""Recovery codes: issued in fives, each works once, one a day, and five before a human looks."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.clock import Clock
+from app.crypto import Sealed, UnknownKey, Vault
+from app.db import lock, touched_one
+from app.factors import recovery_code
+from app.factors.base import Reason, Refused
+from app.models import GatewaySession, RecoveryCode, User
+from app.services.audit import Actor, Audit, EventKind
+
+COUNT = 5
+EVERY = timedelta(hours=24)
+REENROLLMENTS = 5
+"""So many times a code may replace an authenticator before a human has to verify the user."""
+
+_PURPOSE = "recovery code"
+
+
+class Recovery:
+    """Issues a user's recovery codes, and uses them up."""
+
+    def __init__(self, clock: Clock, vault: Vault, audit: Audit) -> None:
+        self._clock = clock
+        self._vault = vault
+        self._audit = audit
+
+    def issue(self, tx: Session, actor: Actor, session: GatewaySession) -> list[str]:
+        """Replace the user's codes by five new ones and return them: nobody can read them again."""
+        lock(tx, User.id, session.user_id)
+        self.discard(tx, session.user)
+        codes = [recovery_code.new_code() for _ in range(COUNT)]
+        tx.add_all(
+            RecoveryCode(
+                user_id=session.user_id,
+                code_hash=self._vault.hash(recovery_code.normalize(code), purpose=_PURPOSE),
+                created_at=self._clock.now(),
+            )
+            for code in codes
+        )
+        self._audit.record(
+            tx,
+            EventKind.RECOVERY_CODES_ISSUED,
+            actor,
+            organization_id=session.user.organization_id,
+            gateway_session=session,
+            count=COUNT,
+        )
+        return codes
+
+    def discard(self, tx: Session, user: User) -> None:
+        """Let all codes of a user die at once."""
+        tx.execute(sa.delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
+
+    def remaining(self, tx: Session, user: User) -> int:
+        """Return how many codes the user could still use."""
+        unused = sa.select(sa.func.count()).where(
+            RecoveryCode.user_id == user.id, RecoveryCode.used_at.is_(None)
+        )
+        return tx.scalar(unused) or 0
+
+    def refusal(self, user: User) -> Refused | None:
+        """Tell why no code of the user is judged now, whatever it is."""
+        if user.reenrollments >= REENROLLMENTS:
+            return Refused(reason=Reason.REENROLLMENT_LIMIT)
+        if user.recovery_used_at and self._clock.now() < user.recovery_used_at + EVERY:
+            return Refused(reason=Reason.RECOVERY_LIMITED, retry_at=user.recovery_used_at + EVERY)
+        return None
+
+    def consume(self, tx: Session, user: User, answer: str, *, now: datetime) -> Refused | None:
+        """Use a code up, and the user's one use a day with it; both or neither.
+
+        The day belongs to the user, not to a set of codes.
+        """
+        hashes = self._vault.hashes(recovery_code.normalize(answer), purpose=_PURPOSE)
+        mine = sa.and_(RecoveryCode.user_id == user.id, RecoveryCode.code_hash.in_(hashes))
+        use_code = (
+            sa.update(RecoveryCode).where(mine, RecoveryCode.used_at.is_(None)).values(used_at=now)
+        )
+        use_day = (
+            sa.update(User)
+            .where(
+                User.id == user.id,
+                User.reenrollments < REENROLLMENTS,
+                sa.or_(User.recovery_used_at.is_(None), User.recovery_used_at <= now - EVERY),
+            )
+            .values(recovery_used_at=now)
+        )
+        with tx.begin_nested() as savepoint:
+            if not touched_one(tx, use_code):
+                known = tx.scalar(sa.select(RecoveryCode.id).where(mine).limit(1))
+                return Refused(reason=Reason.REPLAYED if known else Reason.WRONG)
+            if not touched_one(tx, use_day):
+                savepoint.rollback()
+        tx.refresh(user, ["recovery_used_at", "reenrollments"])
+        return None if user.recovery_used_at == now else self.refusal(user)
+
+    def sealed(self, session: GatewaySession, codes: list[str]) -> str:
+        """Return new codes in a form that only this session's pages can open; we keep no copy."""
+        return self._vault.seal("\n".join(codes).encode(), place=_shown_place(session))
+
+    def opened(self, tx: Session, session: GatewaySession, sealed: str) -> list[str] | None:
+        """Return the codes that `sealed` made, as long as they are the user's codes."""
+        try:
+            codes = self._vault.open(sealed, place=_shown_place(session)).decode().split()
+        except (Sealed, UnknownKey, ValueError):
+            return None
+        return codes if self._are_current(tx, session.user, codes) else None
+
+    def _are_current(self, tx: Session, user: User, codes: list[str]) -> bool:
+        stored = set(
+            tx.scalars(sa.select(RecoveryCode.code_hash).where(RecoveryCode.user_id == user.id))
+        )
+        found = [
+            any(
+                mac in stored
+                for mac in self._vault.hashes(recovery_code.normalize(code), purpose=_PURPOSE)
+            )
+            for code in codes
+        ]
+        return len(set(codes)) == len(codes) == len(stored) and all(found)
+
+
+def _shown_place(session: GatewaySession) -> str:
+    return f"recovery codes shown in {session.id}"

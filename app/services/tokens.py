@@ -1,0 +1,317 @@
+"""Signing keys, and everything that is signed with them: results and access tokens."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app import jose
+from app.clock import Clock
+from app.config import Config
+from app.crypto import Vault
+from app.db import touched_one
+from app.errors import Refusal
+from app.factors import FACTORS, recovery_code
+from app.models import (
+    ApiKey,
+    GatewaySession,
+    KeyState,
+    Purpose,
+    Result,
+    SessionStatus,
+    SigningKey,
+    Verification,
+)
+from app.services.audit import Actor, Audit, EventKind
+
+RESULT_TYP = "gatehouse-result+jwt"
+RESULT_SECONDS = 120
+ACCESS_TOKEN_TYP = "at+jwt"  # noqa: S105  (RFC 9068 section 2.1)
+ACCESS_TOKEN_SECONDS = 3600
+JWKS_MAX_AGE_SECONDS = 60
+"""How long the world may keep our public keys; a new key is published longer than this first."""
+LEEWAY_SECONDS = 60
+
+
+class Tokens:
+    """Holds the signing keys, and is the only one that issues anything signed."""
+
+    def __init__(self, config: Config, clock: Clock, vault: Vault, audit: Audit) -> None:
+        self._issuer = config.base_url
+        self._algorithm: jose.Algorithm = config.signing_algorithm
+        self._clock = clock
+        self._vault = vault
+        self._audit = audit
+
+    # Signing keys: next -> active -> retired
+
+    def ensure_keys(self, tx: Session) -> bool:
+        """Make the first active key and its successor where they are missing; tell if any was."""
+        states = set(tx.scalars(sa.select(SigningKey.state)))
+        made = False
+        for state in (KeyState.ACTIVE, KeyState.NEXT):
+            if state in states:
+                continue
+            with contextlib.suppress(IntegrityError), tx.begin_nested():  # who is first makes it
+                self._make_key(tx, state)
+                made = True
+        return made
+
+    def rotate(self, tx: Session, actor: Actor, *, at_once: bool = False) -> SigningKey:
+        """Retire the active key, put the next one in its place, publish another next one.
+
+        Args:
+            at_once: even if the next key is so young that a relying party may not have seen it.
+
+        Returns:
+            The key that signs from now on.
+
+        Raises:
+            Refusal: `next_key_too_young`.
+        """
+        now = self._clock.now()
+        following, current = self._key(tx, KeyState.NEXT), self._key(tx, KeyState.ACTIVE)
+        usable_at = following.created_at + timedelta(seconds=JWKS_MAX_AGE_SECONDS)
+        if now < usable_at and not at_once:
+            seconds = int((usable_at - now).total_seconds()) + 1
+            raise Refusal(
+                "next_key_too_young",
+                f"The next key was published a moment ago. Wait {seconds} seconds, so that every "
+                "application has seen it, or rotate at once if a key is compromised.",
+                status=409,
+            )
+        current.state, current.retired_at = KeyState.RETIRED, now
+        current.private = ""
+        tx.flush()
+        following.state, following.activated_at = KeyState.ACTIVE, now
+        tx.flush()
+        self._make_key(tx, KeyState.NEXT)
+        self._audit.record(tx, EventKind.SIGNING_KEY_ROTATED, actor, kid=following.kid)
+        return following
+
+    def published(self, tx: Session) -> list[dict[str, Any]]:
+        """Return the public keys (RFC 7517): next, active, and retired ones until they are over."""
+        longest = max(RESULT_SECONDS, ACCESS_TOKEN_SECONDS) + LEEWAY_SECONDS
+        still = self._clock.now() - timedelta(seconds=longest)
+        shown = sa.or_(SigningKey.retired_at.is_(None), SigningKey.retired_at > still)
+        keys = tx.scalars(sa.select(SigningKey).where(shown).order_by(SigningKey.created_at))
+        return [key.public for key in keys]
+
+    # Results
+
+    def issue_result(
+        self,
+        tx: Session,
+        actor: Actor,
+        session: GatewaySession,
+        verification: Verification,
+        *,
+        recovery: Verification | None = None,
+    ) -> Result:
+        """Issue the one result of a gateway session: the only way to one.
+
+        Args:
+            verification: an accepted one of this very session, by an authenticator.
+            recovery: the session's accepted recovery code, if one stood in for what was lost; the
+                verification is then the one that confirmed the new authenticator.
+
+        Raises:
+            ValueError: the verifications do not allow it.
+        """
+        for one in filter(None, (verification, recovery)):
+            if one.gateway_session_id != session.id or not one.accepted:
+                raise ValueError("a result needs an accepted verification of its own session")
+        if verification.purpose is Purpose.RECOVERY:
+            raise ValueError("a recovery code is no result before a new authenticator is confirmed")
+        now = self._clock.now()
+        organization = session.user.organization
+        status = SessionStatus.VERIFIED if recovery else status_of(verification)
+        expires_at = now + timedelta(seconds=RESULT_SECONDS)
+        result_id = uuid.uuid4()
+        result = Result(
+            id=result_id,
+            gateway_session_id=session.id,
+            verification_id=verification.id,
+            expires_at=expires_at,
+            claims={
+                "iss": self._issuer,
+                "aud": session.application.client_id,
+                "sub": str(session.user_id),
+                "exp": _seconds(expires_at),
+                "iat": _seconds(now),
+                "jti": str(result_id),
+                "sid": session.id,
+                "nonce": session.nonce,
+                "org": organization.domain,
+                "env": organization.environment.value,
+                "auth_time": _seconds(verification.at),
+                "status": status.value,
+                **_assurance(verification, recovery),
+            },
+        )
+        tx.add(result)
+        tx.flush()
+        self._audit.record(
+            tx,
+            EventKind.RESULT_ISSUED,
+            actor,
+            organization_id=organization.id,
+            gateway_session=session,
+            jti=str(result_id),
+        )
+        return result
+
+    def signed(self, tx: Session, result: Result) -> str:
+        """Return an issued result as a JWS; delivering it twice states the same thing once."""
+        claims = {name: value for name, value in result.claims.items() if value is not None}
+        return jose.sign(claims, typ=RESULT_TYP, key=self._signer(tx))
+
+    def deliverable(self, tx: Session, session: GatewaySession) -> Result | None:
+        """Return the session's result if the application can still use it."""
+        result = tx.scalar(sa.select(Result).where(Result.gateway_session_id == session.id))
+        if result is None or result.redeemed_at or result.expires_at <= self._clock.now():
+            return None
+        return result
+
+    def redeem(
+        self, tx: Session, actor: Actor, session: GatewaySession, token: str
+    ) -> jose.Claims | None:
+        """Use up a result.
+
+        Returns:
+            What it says; None if it was used before (returned, so that the record of it is kept).
+
+        Raises:
+            Refusal: `result_invalid` (not ours, changed, of another session), `result_expired`.
+        """
+        now = self._clock.now()
+        try:
+            claims = jose.verify(token, typ=RESULT_TYP, keys=self.published(tx))
+        except jose.BadToken:
+            raise _invalid_result() from None
+        if claims.get("iss") != self._issuer or claims.get("sid") != session.id:
+            raise _invalid_result()
+        if claims.get("aud") != session.application.client_id:
+            raise _invalid_result()
+        if now >= datetime.fromtimestamp(claims["exp"] + LEEWAY_SECONDS, now.tzinfo):
+            raise Refusal("result_expired", "The result is older than two minutes. Start again.")
+        consume = (
+            sa.update(Result)
+            .where(Result.id == uuid.UUID(claims["jti"]), Result.redeemed_at.is_(None))
+            .values(redeemed_at=now)
+        )
+        first = touched_one(tx, consume)
+        self._audit.record(
+            tx,
+            EventKind.RESULT_REDEEMED if first else EventKind.RESULT_REPLAYED,
+            actor,
+            organization_id=session.user.organization_id,
+            gateway_session=session,
+            jti=claims["jti"],
+        )
+        return claims if first else None
+
+    # Access tokens of the REST API
+
+    def issue_access_token(self, tx: Session, key: ApiKey) -> str:
+        """Return a bearer token for an API key; the key's standing is looked up at each use."""
+        now = self._clock.now()
+        claims: jose.Claims = {
+            "type": "api_v2",
+            "iss": self._issuer,
+            "aud": self._issuer,
+            "sub": str(key.id),
+            "client_id": str(key.id),
+            "environment": key.environment.value,
+            "scope": scope_of(key),
+            "iat": _seconds(now),
+            "exp": _seconds(now) + ACCESS_TOKEN_SECONDS,
+            "jti": str(uuid.uuid4()),
+        }
+        return jose.sign(claims, typ=ACCESS_TOKEN_TYP, key=self._signer(tx))
+
+    def api_key_of(self, tx: Session, token: str) -> str | None:
+        """Return the `client_id` that a valid access token names."""
+        try:
+            claims = jose.verify(token, typ=ACCESS_TOKEN_TYP, keys=self.published(tx))
+        except jose.BadToken:
+            return None
+        ours = claims.get("iss") == self._issuer and claims.get("aud") == self._issuer
+        if not ours or claims.get("type") != "api_v2":
+            return None
+        return str(claims["client_id"]) if _seconds(self._clock.now()) < claims["exp"] else None
+
+    def _make_key(self, tx: Session, state: KeyState) -> None:
+        key, now = jose.generate_key(self._algorithm), self._clock.now()
+        public = jose.export_public(key)
+        tx.add(
+            SigningKey(
+                kid=public["kid"],
+                algorithm=self._algorithm,
+                state=state,
+                public=public,
+                private=self._vault.seal(jose.export_private(key), place=_place(public["kid"])),
+                created_at=now,
+                activated_at=now if state is KeyState.ACTIVE else None,
+            )
+        )
+        tx.flush()
+
+    def _signer(self, tx: Session) -> jose.PrivateKey:
+        row = self._key(tx, KeyState.ACTIVE)
+        return jose.load_private(self._vault.open(row.private, place=_place(row.kid)))
+
+    def _key(self, tx: Session, state: KeyState) -> SigningKey:
+        key = tx.scalar(sa.select(SigningKey).where(SigningKey.state == state))
+        if key is None:
+            raise RuntimeError(f"there is no {state} signing key; run: gatehouse init")
+        return key
+
+
+def status_of(verification: Verification) -> SessionStatus:
+    """Return the status with which a verification by an authenticator ends its session."""
+    if verification.purpose is Purpose.ENROLLMENT:
+        return SessionStatus.ENROLLED
+    return SessionStatus.VERIFIED
+
+
+def _assurance(verification: Verification, recovery: Verification | None) -> jose.Claims:
+    """Return what was reached and how: `amr` of RFC 8176, our `acr`, and the precise method."""
+    if recovery is not None:
+        return {
+            "amr": list(recovery_code.AMR),
+            "acr": recovery_code.ACR,
+            "mfa_method": recovery_code.KIND,
+            "recovery_code_used": True,
+        }
+    factor = FACTORS[verification.kind]
+    return {"amr": list(factor.amr), "acr": factor.acr, "mfa_method": factor.kind}
+
+
+def scope_of(key: ApiKey) -> str:
+    """Return the permissions of an API key, space-separated (RFC 6749 section 3.3)."""
+    everywhere = "read:users write:users read:gateway_sessions write:gateway_sessions"
+    return (
+        f"{everywhere} read:organizations write:organizations" if key.account_wide else everywhere
+    )
+
+
+def _place(kid: str) -> str:
+    return f"signing_keys.private:{kid}"
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+def _invalid_result() -> Refusal:
+    return Refusal(
+        "result_invalid",
+        "result: it was not issued for this gateway session, or it was changed on its way.",
+    )

@@ -1,0 +1,275 @@
+"""Visits: what a browser that is bound to a gateway session may do next, and what comes of it."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy.orm import Session
+
+from app.clock import Clock
+from app.db import lock
+from app.factors.base import Prompt, Reason, Refused
+from app.models import (
+    Authenticator,
+    AuthenticatorStatus,
+    GatewaySession,
+    Intent,
+    Purpose,
+    SessionStatus,
+    Verification,
+)
+from app.services.audit import Actor
+from app.services.enrollment import Enrollment, Ground
+from app.services.gateway_sessions import GatewaySessions
+from app.services.limits import Limits
+from app.services.organizations import Organizations
+from app.services.recovery import Recovery
+from app.services.verification import Verifications, live
+
+VOUCHED_FOR = timedelta(minutes=20)
+"""So long an authenticator that was verified vouches for a new one (NIST SP 800-63B-4, 4.1.2.1)."""
+
+
+class Step(StrEnum):
+    """What the user has to do next; each is one page."""
+
+    SET_UP = "set_up"
+    ENROLL = "enroll"
+    SAVE_CODES = "save_codes"
+    VERIFY = "verify"
+    DUE = "due"
+    """A recovery code was used, and no new authenticator followed."""
+    BLOCKED = "blocked"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryState:
+    """How a user stands with recovery codes.
+
+    Attributes:
+        remaining: codes that could still be used.
+        recovered: whether one was accepted in this session.
+        refusal: why none is judged now, and until when.
+    """
+
+    remaining: int
+    recovered: bool
+    refusal: Refused | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmed:
+    """A first code was right.
+
+    Attributes:
+        sealed_codes: recovery codes, for the page that shows them (see `shown_codes`); None when
+            an authenticator was added to others.
+    """
+
+    sealed_codes: str | None = field(repr=False)
+
+
+class Visits:
+    """Walks a user through a gateway session, one step at a time, whatever the browser asks for."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        organizations: Organizations,
+        gateway_sessions: GatewaySessions,
+        enrollment: Enrollment,
+        verifications: Verifications,
+        recovery: Recovery,
+        limits: Limits,
+    ) -> None:
+        self._clock = clock
+        self._organizations = organizations
+        self._gateway_sessions = gateway_sessions
+        self._enrollment = enrollment
+        self._verifications = verifications
+        self._recovery = recovery
+        self._limits = limits
+
+    def step(self, tx: Session, session: GatewaySession) -> Step:
+        """Return what the user has to do next, from what the database says now."""
+        if self._gateway_sessions.status(session) is not SessionStatus.PENDING:
+            return Step.ENDED
+        if self._verifications.accepted(tx, session, Purpose.ENROLLMENT):
+            return Step.SAVE_CODES
+        offered = self._organizations.offered(tx, session.user.organization)
+        if not offered:
+            return Step.BLOCKED
+        if self._ground(tx, session):
+            return Step.ENROLL if self._enrollment.pending(tx, session) else Step.SET_UP
+        if live(tx, session, offered):
+            return Step.VERIFY
+        return Step.DUE if self._enrollment.is_due(tx, session.user) else Step.BLOCKED
+
+    def set_up(
+        self, tx: Session, actor: Actor, session: GatewaySession, kind: str
+    ) -> Authenticator | None:
+        """Begin an authenticator, if that is what comes next and the organization offers it."""
+        if self.step(tx, session) not in {Step.SET_UP, Step.ENROLL}:
+            return None
+        if kind not in self._organizations.offered(tx, session.user.organization):
+            return None
+        return self._enrollment.begin(tx, actor, session, kind)
+
+    def pending(self, tx: Session, session: GatewaySession) -> Authenticator | None:
+        """Return the authenticator that this session began and has not confirmed yet."""
+        return self._enrollment.pending(tx, session)
+
+    def prompt(self, session: GatewaySession, pending: Authenticator) -> Prompt:
+        """Return what the user needs to add it to a device."""
+        return self._enrollment.prompt(pending, session)
+
+    def codes_follow(self, tx: Session, session: GatewaySession) -> bool:
+        """Tell whether recovery codes come with what is being set up."""
+        ground = self._ground(tx, session)
+        return ground is not None and ground.issues_codes
+
+    def confirm(
+        self, tx: Session, actor: Actor, session: GatewaySession, answer: str
+    ) -> Confirmed | Refused:
+        """Judge the first code of the authenticator that this session began."""
+        pending, ground = self._enrollment.pending(tx, session), self._ground(tx, session)
+        if self.step(tx, session) is not Step.ENROLL or pending is None or ground is None:
+            return Refused(reason=Reason.EXPIRED)
+        verdict = self._enrollment.confirm(tx, actor, session, pending, answer, ground=ground)
+        if isinstance(verdict, Refused):
+            return verdict
+        if ground.issues_codes:
+            return Confirmed(sealed_codes=self._new_codes(tx, actor, session))
+        self._gateway_sessions.complete(tx, actor, session, verdict)
+        return Confirmed(sealed_codes=None)
+
+    def reissue_codes(self, tx: Session, actor: Actor, session: GatewaySession) -> str | None:
+        """Replace codes that this visit made and the user has not saved; None at any other time."""
+        if self.step(tx, session) is not Step.SAVE_CODES:
+            return None
+        return self._new_codes(tx, actor, session)
+
+    def shown_codes(self, tx: Session, session: GatewaySession, sealed: str) -> list[str] | None:
+        """Return the codes that the browser brings back sealed, until the user has saved them."""
+        if self.step(tx, session) is not Step.SAVE_CODES:
+            return None
+        return self._recovery.opened(tx, session, sealed)
+
+    def codes_saved(self, tx: Session, actor: Actor, session: GatewaySession) -> bool:
+        """End an enrolling session once the user says that the codes are saved."""
+        lock(tx, GatewaySession.id, session.id)
+        tx.refresh(session, ["status"])
+        confirmed = self._verifications.accepted(tx, session, Purpose.ENROLLMENT)
+        if self.step(tx, session) is not Step.SAVE_CODES or confirmed is None:
+            return False
+        self._gateway_sessions.complete(tx, actor, session, confirmed)
+        return True
+
+    def choices(self, tx: Session, session: GatewaySession) -> list[Authenticator]:
+        """Return the authenticators that the user may verify with, last used first."""
+        offered = self._organizations.offered(tx, session.user.organization)
+        return live(tx, session, offered)
+
+    def chosen(
+        self, tx: Session, session: GatewaySession, authenticator_id: uuid.UUID | None
+    ) -> Authenticator | None:
+        """Return the authenticator to verify with: the named one, or the best of the user's.
+
+        The best is the last used of those that are not locked now.
+        """
+        choices = self.choices(tx, session)
+        if authenticator_id is not None:
+            return next((one for one in choices if one.id == authenticator_id), None)
+        now = self._clock.now()
+        open_ones = [one for one in choices if not self._limits.spent(session, one, now=now)]
+        return next(iter(open_ones or choices), None)
+
+    def retry_at(self, tx: Session, session: GatewaySession) -> datetime | None:
+        """Return when the user's next code is judged, if all that the user has must wait."""
+        choices, now = self.choices(tx, session), self._clock.now()
+        waits = [spent for one in choices if (spent := self._limits.spent(session, one, now=now))]
+        moments = [spent.retry_at for spent in waits if spent.retry_at]
+        return min(moments) if moments and len(waits) == len(choices) else None
+
+    def waiting(self, session: GatewaySession, authenticator: Authenticator) -> Refused | None:
+        """Tell if no answer for this authenticator is judged now, and until when."""
+        spent = self._limits.spent(session, authenticator, now=self._clock.now())
+        return Refused(reason=Reason.LOCKED, retry_at=spent.retry_at) if spent else None
+
+    def verify(
+        self,
+        tx: Session,
+        actor: Actor,
+        session: GatewaySession,
+        authenticator: Authenticator,
+        answer: str,
+    ) -> Verification | Refused:
+        """Judge a code of an authenticator that the user has."""
+        if self.step(tx, session) is not Step.VERIFY:
+            return Refused(reason=Reason.EXPIRED)
+        verdict = self._verifications.attempt(
+            tx, actor, session, authenticator, answer, purpose=Purpose.VERIFICATION
+        )
+        if isinstance(verdict, Verification) and session.intent is Intent.VERIFY:
+            self._gateway_sessions.complete(tx, actor, session, verdict)
+        return verdict
+
+    def repeats(self, tx: Session, session: GatewaySession, answer: str) -> bool:
+        """Tell whether an answer is the one that ended this session well (a double tap)."""
+        return self._verifications.completed_by(tx, session, answer)
+
+    def recovery(self, tx: Session, session: GatewaySession) -> RecoveryState:
+        """Return how the user stands with recovery codes."""
+        user = session.user
+        refusal = self._recovery.refusal(user)
+        if (
+            refusal is None
+            and user.recovery_retry_at
+            and user.recovery_retry_at > self._clock.now()
+        ):
+            refusal = Refused(reason=Reason.LOCKED, retry_at=user.recovery_retry_at)
+        recovered = self._verifications.accepted(tx, session, Purpose.RECOVERY) is not None
+        return RecoveryState(
+            remaining=self._recovery.remaining(tx, user), recovered=recovered, refusal=refusal
+        )
+
+    def recover(
+        self, tx: Session, actor: Actor, session: GatewaySession, answer: str
+    ) -> Verification | Refused:
+        """Judge a recovery code; with a right one the new authenticator is begun at once."""
+        if self.step(tx, session) not in {Step.VERIFY, Step.DUE}:
+            return Refused(reason=Reason.EXPIRED)
+        verdict = self._verifications.attempt_recovery(tx, actor, session, answer)
+        if isinstance(verdict, Verification):
+            offered = self._organizations.offered(tx, session.user.organization)
+            self._enrollment.begin(tx, actor, session, min(offered))
+        return verdict
+
+    def _new_codes(self, tx: Session, actor: Actor, session: GatewaySession) -> str:
+        return self._recovery.sealed(session, self._recovery.issue(tx, actor, session))
+
+    def _ground(self, tx: Session, session: GatewaySession) -> Ground | None:
+        """Tell on what ground the user may add an authenticator in this session, if on any."""
+        user = session.user
+        if session.force_enroll:
+            return Ground.FORCED
+        if self._enrollment.has(tx, user, AuthenticatorStatus.ACTIVE):
+            return Ground.VOUCHED if self._vouched(tx, session) else None
+        if user.enrollment_open:
+            return Ground.FIRST
+        if not self._enrollment.is_due(tx, user):
+            return None
+        if user.reenrollment_approved:
+            return Ground.APPROVED
+        recovered = self._verifications.accepted(tx, session, Purpose.RECOVERY)
+        return Ground.RECOVERED if recovered else None
+
+    def _vouched(self, tx: Session, session: GatewaySession) -> bool:
+        """Tell whether this session lately verified an authenticator that the user still has."""
+        lately = self._clock.now() - VOUCHED_FOR
+        proof = self._verifications.accepted(tx, session, Purpose.VERIFICATION, since=lately)
+        return proof is not None

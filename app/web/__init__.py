@@ -1,0 +1,1 @@
+"""Front doors: each parses, calls one use case, and renders; none knows another."""

@@ -1,0 +1,128 @@
+"""/api/v2/org/{domain}/gateway-sessions: the call that starts it all, and the one that ends it."""
+
+from __future__ import annotations
+
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
+from pydantic import Field
+from sqlalchemy.orm import Session
+
+from app.errors import Invalid, Refusal
+from app.models import Application, GatewaySession, Intent, Organization, ResponseMode
+from app.services.gateway_sessions import Ask
+from app.web.api_v2.access import Caller, call
+from app.web.api_v2.body import Fields, read
+from app.web.api_v2.wire import zoned
+from app.web.support import services
+from app.web.support.error_pages import api_error
+
+blueprint = Blueprint(
+    "gateway_sessions", __name__, url_prefix="/api/v2/org/<domain>/gateway-sessions"
+)
+
+
+class AskFields(Fields):
+    """What an application asks."""
+
+    user_id: str = Field(min_length=1, max_length=320)
+    redirect_uri: str
+    client_id: str | None = None
+    state: str | None = None
+    nonce: str | None = None
+    locale: str | None = Field(None, max_length=35)
+    response_mode: ResponseMode = ResponseMode.QUERY
+    intent: Intent = Intent.VERIFY
+    force_enroll: bool = False
+
+
+class RedeemFields(Fields):
+    """What came back through the browser."""
+
+    result: str
+
+
+@blueprint.post("")
+@call(applications=True)
+def create(tx: Session, caller: Caller, domain: str) -> ResponseReturnValue:
+    """Open a gateway session; only this answer holds its address."""
+    organization = caller.organization(tx, domain)
+    fields = read(AskFields)
+    ask = Ask(
+        user=fields.user_id,
+        redirect_uri=fields.redirect_uri,
+        state=fields.state,
+        nonce=fields.nonce,
+        locale=fields.locale,
+        response_mode=fields.response_mode,
+        intent=fields.intent,
+        force_enroll=fields.force_enroll,
+    )
+    if ask.force_enroll and caller.api_key is None:
+        raise Refusal("forbidden", "force_enroll needs an API key's bearer token.", status=403)
+    application = _application(tx, caller, organization, fields.client_id)
+    opened = services().gateway_sessions.open(tx, caller.actor, organization, application, ask)
+    return jsonify({**_shown(tx, opened.session), "url": opened.url}), 201
+
+
+@blueprint.get("/<session_id>")
+@call(applications=True)
+def show(tx: Session, caller: Caller, domain: str, session_id: str) -> ResponseReturnValue:
+    """Return how a gateway session stands."""
+    return jsonify(_shown(tx, _find(tx, caller, domain, session_id)))
+
+
+@blueprint.post("/<session_id>/redeem")
+@call(applications=True)
+def redeem(tx: Session, caller: Caller, domain: str, session_id: str) -> ResponseReturnValue:
+    """Use up a result: the first call gets its claims, every later one 409."""
+    session = _find(tx, caller, domain, session_id)
+    token = read(RedeemFields).result
+    claims = services().gateway_sessions.redeem(tx, caller.actor, session, token)
+    if claims is None:  # returned and not raised, so that the record of the second use is kept
+        message = "result: it was used before. Treat this sign-in as refused."
+        return api_error("result_already_redeemed", message, 409)
+    return jsonify({**_shown(tx, session), "claims": claims})
+
+
+def _find(tx: Session, caller: Caller, domain: str, session_id: str) -> GatewaySession:
+    organization = caller.organization(tx, domain)
+    return services().gateway_sessions.find(tx, organization, session_id, caller.application)
+
+
+def _application(
+    tx: Session, caller: Caller, organization: Organization, client_id: str | None
+) -> Application:
+    if caller.application is not None:
+        if client_id not in {None, caller.application.client_id}:
+            raise Invalid("client_id", "it is not the application whose secret was sent.")
+        return caller.application
+    if client_id is None:
+        raise Invalid("client_id", "name the application that asks.")
+    found = services().applications.find(tx, client_id)
+    if found is None or not found.serves(organization):
+        raise Refusal(
+            "application_not_found",
+            f"client_id: no such application serves the organization {organization.domain}.",
+        )
+    return found
+
+
+def _shown(tx: Session, session: GatewaySession) -> dict[str, object]:
+    retry_at = services().visits.retry_at(tx, session)
+    organization = session.user.organization
+    return {
+        "__type__": "GatewaySession",
+        "__domain__": organization.domain,
+        "__environment__": organization.environment.value,
+        "id": session.id,
+        "status": services().gateway_sessions.status(session).value,
+        "user_id": str(session.user_id),
+        "client_id": session.application.client_id,
+        "redirect_uri": session.redirect_uri,
+        "response_mode": session.response_mode.value,
+        "intent": session.intent.value,
+        "locale": session.locale,
+        "retry_at": zoned(retry_at) if retry_at else None,
+        "created_at": zoned(session.created_at),
+        "expires_at": zoned(session.expires_at),
+    }

@@ -1,0 +1,117 @@
+"""Confirming a user: with an authenticator that is there, or with a recovery code in its place."""
+
+from __future__ import annotations
+
+import uuid
+
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from app.factors.base import Refused
+from app.models import Authenticator, GatewaySession, Intent
+from app.services.visits import Step
+from app.web.gateway.done import send_back
+from app.web.gateway.visit import blueprint, next_page, page, render, user
+from app.web.support import services
+from app.web.support.forms import CodeForm
+from app.web.support.sentences import sentence
+
+
+@blueprint.get("/choose")
+@page(Step.VERIFY)
+def choose(tx: Session, session: GatewaySession) -> ResponseReturnValue:
+    """Offer all that the user can confirm with."""
+    return render("gateway/choose.html", session, choices=services().visits.choices(tx, session))
+
+
+@blueprint.get("/verify")
+@blueprint.get("/verify/<uuid:authenticator_id>")
+@page(Step.VERIFY)
+def verify(
+    tx: Session, session: GatewaySession, authenticator_id: uuid.UUID | None = None
+) -> ResponseReturnValue:
+    """Ask for a code of one authenticator."""
+    authenticator = services().visits.chosen(tx, session, authenticator_id)
+    if authenticator is None:
+        return next_page(tx, session)
+    waiting = services().visits.waiting(session, authenticator)
+    return _render(tx, session, authenticator, waiting, status=200)
+
+
+@blueprint.post("/verify")
+@blueprint.post("/verify/<uuid:authenticator_id>")
+@page(Step.VERIFY, Step.ENDED)
+def attempt(
+    tx: Session, session: GatewaySession, authenticator_id: uuid.UUID | None = None
+) -> ResponseReturnValue:
+    """Judge a code; an accepted one is answered by the way back itself."""
+    answer = CodeForm().answer()
+    authenticator = services().visits.chosen(tx, session, authenticator_id)
+    if authenticator is None:
+        return next_page(tx, session)
+    outcome = services().visits.verify(tx, user(), session, authenticator, answer)
+    if isinstance(outcome, Refused):
+        if services().visits.repeats(tx, session, answer):
+            return send_back(tx, session)
+        if services().visits.step(tx, session) is not Step.VERIFY:
+            return next_page(tx, session)
+        return _render(tx, session, authenticator, outcome, answer, status=422)
+    if session.intent is Intent.ENROLL:
+        return next_page(tx, session)
+    return send_back(tx, session)
+
+
+@blueprint.get("/recover")
+@page(Step.VERIFY, Step.DUE)
+def recover(tx: Session, session: GatewaySession) -> ResponseReturnValue:
+    """Ask for a recovery code."""
+    refusal = services().visits.recovery(tx, session).refusal
+    return _render_recovery(tx, session, refusal, status=200)
+
+
+@blueprint.post("/recover")
+@page(Step.VERIFY, Step.DUE)
+def attempt_recovery(tx: Session, session: GatewaySession) -> ResponseReturnValue:
+    """Judge a recovery code; an accepted one leads straight to a new authenticator."""
+    answer = CodeForm().answer()
+    outcome = services().visits.recover(tx, user(), session, answer)
+    if isinstance(outcome, Refused):
+        if services().visits.step(tx, session) not in {Step.VERIFY, Step.DUE}:
+            return next_page(tx, session)
+        return _render_recovery(tx, session, outcome, answer, status=422)
+    return next_page(tx, session)
+
+
+def _render(
+    tx: Session,
+    session: GatewaySession,
+    authenticator: Authenticator,
+    refused: Refused | None,
+    typed: str = "",
+    *,
+    status: int,
+) -> ResponseReturnValue:
+    return render(
+        f"factors/{authenticator.kind}/challenge.html",
+        session,
+        status,
+        authenticator=authenticator,
+        others=len(services().visits.choices(tx, session)) > 1,
+        refused=refused,
+        error=sentence(refused, typed) if refused else None,
+        typed=typed,
+    )
+
+
+def _render_recovery(
+    tx: Session, session: GatewaySession, refused: Refused | None, typed: str = "", *, status: int
+) -> ResponseReturnValue:
+    return render(
+        "gateway/recover.html",
+        session,
+        status,
+        state=services().visits.recovery(tx, session),
+        refused=refused,
+        error=sentence(refused, typed, recovery=True) if refused else None,
+        typed=typed,
+    )

@@ -1,0 +1,65 @@
+"""The way back to the application, however a visit ends."""
+
+from __future__ import annotations
+
+from flask import redirect, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from app.models import GatewaySession, ResponseMode, SessionStatus
+from app.services.visits import Step
+from app.web.gateway.visit import blueprint, page, render, user
+from app.web.support import services
+
+
+def send_back(tx: Session, session: GatewaySession) -> ResponseReturnValue:
+    """Answer the application through the browser, in the way that it asked for."""
+    if session.response_mode is ResponseMode.FORM_POST:
+        return redirect(url_for("gateway.leave", visit_id=session.short_id), 303)
+    return redirect(services().gateway_sessions.answer(tx, session).location, 303)
+
+
+@blueprint.get("/ended")
+@page(Step.ENDED)
+def ended(tx: Session, session: GatewaySession) -> ResponseReturnValue:
+    """Say how the visit ended, and offer the way back."""
+    status = services().gateway_sessions.status(session)
+    return render("gateway/ended.html", session, ending=status, done=_is_done(status))
+
+
+@blueprint.get("/blocked")
+@page(Step.BLOCKED)
+def blocked(tx: Session, session: GatewaySession) -> ResponseReturnValue:
+    """Say that nothing can be confirmed here now, and who can help."""
+    return render("gateway/blocked.html", session)
+
+
+@blueprint.get("/due")
+@page(Step.DUE)
+def due(tx: Session, session: GatewaySession) -> ResponseReturnValue:
+    """Say that a new authenticator is due after a recovery code, and name the ways to it."""
+    state = services().visits.recovery(tx, session)
+    return render("gateway/due.html", session, state=state)
+
+
+@blueprint.get("/return")
+@page(Step.ENDED)
+def leave(tx: Session, session: GatewaySession) -> ResponseReturnValue:
+    """Go back to the application."""
+    answer = services().gateway_sessions.answer(tx, session)
+    if answer.response_mode is ResponseMode.QUERY:
+        return redirect(answer.location, 303)
+    status = services().gateway_sessions.status(session)
+    return render("gateway/form_post.html", session, answer=answer, done=_is_done(status))
+
+
+@blueprint.post("/cancel")
+@page()
+def cancel(tx: Session, session: GatewaySession) -> ResponseReturnValue:
+    """End the visit because the user wants to go back."""
+    services().gateway_sessions.cancel(tx, user(), session)
+    return send_back(tx, session)
+
+
+def _is_done(status: SessionStatus) -> bool:
+    return status in {SessionStatus.VERIFIED, SessionStatus.ENROLLED}

@@ -1,0 +1,35 @@
+"""The address that the application sends the browser to."""
+
+from __future__ import annotations
+
+from flask import make_response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import ServiceUnavailable
+
+from app.models import GatewaySession
+from app.web.gateway.visit import blueprint, next_page, page, remember, user
+from app.web.support import services
+
+
+@blueprint.get("")
+def start(visit_id: str) -> ResponseReturnValue:
+    """Bind the browser that comes first, and go on at an address without the token."""
+    if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
+        raise ServiceUnavailable  # the browser asks again when the user really comes
+    token = request.args.get("token")
+    if token is not None and request.method == "GET":  # a HEAD is a link checker's look
+        with services().database.writing() as tx:
+            entered = services().gateway_sessions.enter(tx, user(), visit_id, token)
+            if entered is not None:
+                response = make_response(next_page(tx, entered.session))
+                remember(response, entered.session, entered.secret)
+                return response
+    return redirect(url_for("gateway.resume", visit_id=visit_id), 303)
+
+
+@blueprint.get("/resume")
+@page()
+def resume(tx: Session, session: GatewaySession) -> ResponseReturnValue:
+    """Go on where this browser left off."""
+    return next_page(tx, session)

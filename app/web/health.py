@@ -1,0 +1,35 @@
+"""Whether the process lives, and whether it can work; both answer to any host."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from flask import Blueprint, Flask, jsonify
+from flask.typing import ResponseReturnValue
+
+from app import db
+from app.web.support import services
+
+blueprint = Blueprint("health", __name__)
+
+
+def init_app(app: Flask) -> None:
+    """Register the two addresses."""
+    app.register_blueprint(blueprint)
+
+
+@blueprint.get("/healthz")
+def alive() -> ResponseReturnValue:
+    """Tell that the process answers."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+def ready() -> ResponseReturnValue:
+    """Tell whether the database answers and has the schema of this release."""
+    try:
+        migrated = db.at_head(services().database.engine)
+    except sa.exc.SQLAlchemyError:
+        return jsonify(status="unavailable", database="unreachable"), 503
+    if not migrated:
+        return jsonify(status="unavailable", database="ok", migrations="behind"), 503
+    return jsonify(status="ok", database="ok", migrations="at head")

@@ -1,0 +1,28 @@
+"""What every front door does the same way; each module has `init_app` or is called by views."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import ua_parser
+from flask import current_app, request
+
+from app.services.audit import Actor
+from app.wiring import Services
+
+
+def services() -> Services:
+    """Return the use cases of the running application."""
+    return cast(Services, current_app.extensions["gatehouse"])
+
+
+def actor(name: str) -> Actor:
+    """Return who acts in this request, with the address of the peer."""
+    return Actor(name=name, address=request.remote_addr, device=_device())
+
+
+def _device() -> str | None:
+    """Return the peer's browser and system as a person would name them."""
+    found = ua_parser.parse(request.user_agent.string[:300])
+    names = [part.family for part in (found.user_agent, found.os) if part]
+    return ", ".join(names) or None

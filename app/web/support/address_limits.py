@@ -1,0 +1,74 @@
+"""How many requests are answered: per address for strangers, per key for who proved itself.
+
+Counted in this process, so with several workers a stranger gets as many times more: these limits
+keep load off, while the limits that safety rests on are in the database (`app.services.limits`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
+
+from flask import Flask, current_app, request
+from flask_limiter import Limiter
+from limits import RateLimitItem, parse
+
+from app.clock import SystemClock
+from app.config import Config
+from app.errors import Refusal
+from app.web.support import services
+
+_limiter = Limiter(key_func=lambda: request.remote_addr or "", storage_uri="memory://")
+_STRANGERS, _KEYS = "gatehouse address limit", "gatehouse key limit"
+
+
+def init_app(app: Flask, config: Config) -> None:
+    """Count every request for a hosted page; the API counts once it knows who calls."""
+    _limiter.init_app(app)
+    app.extensions[_STRANGERS] = parse(config.address_limit)
+    app.extensions[_KEYS] = parse(config.key_limit)
+
+    @app.before_request
+    def count_page() -> None:
+        if request.blueprint == "gateway":
+            count_stranger()
+
+
+def count_stranger() -> None:
+    """Count a request without valid credentials against the address that it came from.
+
+    Raises:
+        Refusal: `rate_limited`.
+    """
+    _count(current_app.extensions[_STRANGERS], _network(request.remote_addr or ""))
+
+
+def count_key(client_id: str) -> None:
+    """Count a request with valid credentials against these.
+
+    Raises:
+        Refusal: `rate_limited`.
+    """
+    _count(current_app.extensions[_KEYS], client_id)
+
+
+def _count(item: RateLimitItem, who: str) -> None:
+    if _limiter.limiter.hit(item, who):
+        return
+    reset = _limiter.limiter.get_window_stats(item, who).reset_time
+    wait = datetime.fromtimestamp(reset, UTC) - SystemClock().now()  # the limiter's own clock
+    raise Refusal(
+        "rate_limited",
+        "There were too many requests. Wait until retry_at.",
+        status=429,
+        retry_at=services().clock.now() + wait,
+    )
+
+
+def _network(address: str) -> str:
+    """Return what one party can be expected to hold: an IPv4 address, or an IPv6 network of 64."""
+    try:
+        peer = ip_address(address)
+    except ValueError:
+        return address
+    return str(peer if peer.version == 4 else ip_network((int(peer), 64), strict=False))

@@ -1,0 +1,97 @@
+"""Whatever goes wrong is told in the shape of its door: a page for people, JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from math import ceil
+
+import structlog
+from flask import Flask, Response, jsonify, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from app.config import Config
+from app.errors import Refusal
+from app.web.support import services
+
+_log = structlog.get_logger("gatehouse")
+_PROGRAMS = ("/api/", "/oauth/", "/.well-known/", "/healthz", "/readyz")
+_CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+    421: "misdirected_request",
+    429: "rate_limited",
+    500: "internal_error",
+}
+
+
+def api_error(
+    code: str, message: str, status: int, retry_at: datetime | None = None
+) -> ResponseReturnValue:
+    """Return an error in the shape of the REST API."""
+    error: dict[str, object] = {"type": code, "message": message, "doc_urls": []}
+    if retry_at is not None:
+        error["retry_at"] = retry_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return jsonify(error=error), status
+
+
+def init_app(app: Flask, config: Config) -> None:
+    """Answer refusals, HTTP errors and surprises."""
+    app.register_error_handler(Refusal, _refuse)
+    app.register_error_handler(CSRFError, _refuse_form)
+    app.register_error_handler(HTTPException, _explain)
+    app.register_error_handler(Exception, _surprise)
+
+
+def _refuse(refusal: Refusal) -> ResponseReturnValue:
+    told = _tell(refusal.code, refusal.message, refusal.status, retry_at=refusal.retry_at)
+    if refusal.retry_at is not None:
+        wait = refusal.retry_at - services().clock.now()
+        told.headers["Retry-After"] = str(max(1, ceil(wait.total_seconds())))
+    return told
+
+
+def _refuse_form(error: CSRFError) -> ResponseReturnValue:
+    # Some forms have no page at their own address; a visit knows which page is next.
+    visit_id = (request.view_args or {}).get("visit_id")
+    path = url_for("gateway.resume", visit_id=visit_id) if visit_id else request.path
+    return render_template("errors/form.html", path=path), 400
+
+
+def _explain(error: HTTPException) -> ResponseReturnValue:
+    status = error.code or 500
+    if 300 <= status < 400:
+        return error
+    message = f"{error.name}. Request it as the API reference says."
+    return _tell(_CODES.get(status, "bad_request"), message, status, error.get_headers())
+
+
+def _surprise(error: Exception) -> ResponseReturnValue:
+    _log.error("unexpected error", exc_info=error)
+    return _tell("internal_error", "The fault is ours. Repeat the request later.", 500)
+
+
+def _tell(
+    code: str,
+    message: str,
+    status: int,
+    headers: Iterable[tuple[str, str]] = (),
+    *,
+    retry_at: datetime | None = None,
+) -> Response:
+    told = make_response(
+        api_error(code, message, status, retry_at)
+        if request.path.startswith(_PROGRAMS)
+        else (render_template("errors/error.html", status=status), status)
+    )
+    told.headers.update({name: value for name, value in headers if name == "Allow"})
+    if status == 401:
+        told.headers["WWW-Authenticate"] = 'Bearer realm="gatehouse"'
+    return told

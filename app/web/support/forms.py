@@ -1,0 +1,44 @@
+"""Cookies and forms: Flask's signed session carries nothing but the CSRF token."""
+
+from __future__ import annotations
+
+from flask import Flask, request
+from flask_wtf import FlaskForm
+from flask_wtf.csrf import CSRFProtect
+from wtforms import StringField
+
+from app.config import Config
+
+MOST_BYTES = 64 * 1024
+"""Of any request: everything that is sent here is short."""
+csrf = CSRFProtect()
+
+
+class CodeForm(FlaskForm):  # type: ignore[misc]
+    """The one field that an answer is typed into."""
+
+    code = StringField()
+
+    def answer(self) -> str:
+        """Return what was typed; of several fields of that name none is right."""
+        return "/".join(request.form.getlist("code"))
+
+
+def cookie_name(config_https: bool, name: str) -> str:
+    """Return the name of a cookie: `__Host-` on HTTPS, so that no other host can have set it."""
+    return f"__Host-{name}" if config_https else name
+
+
+def init_app(app: Flask, config: Config) -> None:
+    """Set up the signed cookie and the check of every form."""
+    app.config.update(
+        SECRET_KEY=config.secret_key.get_secret_value(),
+        MAX_CONTENT_LENGTH=MOST_BYTES,
+        MAX_FORM_PARTS=300,
+        SESSION_COOKIE_NAME=cookie_name(config.https, "gatehouse"),
+        SESSION_COOKIE_SECURE=config.https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_TIME_LIMIT=None,
+    )
+    csrf.init_app(app)

@@ -1,0 +1,104 @@
+"""The table from refusal to sentence: what happened, then what to do."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from flask_babel import format_timedelta, gettext
+
+from app.factors import recovery_code
+from app.factors.base import Reason, Refused
+from app.web.support import services
+
+_WORTH_A_MINUTE = 90
+
+
+def _(text: str, **values: object) -> str:
+    return str(gettext(text, **values))
+
+
+def sentence(refused: Refused, typed: str, *, recovery: bool = False) -> str:
+    """Return what the user reads about a refused answer.
+
+    Args:
+        refused: why it was refused.
+        typed: what the user typed.
+        recovery: whether a recovery code was asked for, and not a code from the app.
+    """
+    waits = refused.retry_at is not None and refused.reason is not Reason.RECOVERY_LIMITED
+    if refused.reason is Reason.LOCKED or waits:
+        return _locked(refused.retry_at)
+    if refused.reason is Reason.MALFORMED:
+        return _malformed_recovery(typed) if recovery else _malformed(typed)
+    if refused.reason is Reason.CLOCK_OFF:
+        return _clock_off(refused.drift or 0)
+    if recovery:
+        return _recovery(refused)
+    return {
+        Reason.WRONG: _("That code is not right. Type the code that the app shows now."),
+        Reason.REPLAYED: _("That code was already used. Type the next one when it appears."),
+        Reason.EXPIRED: _("This step is over. Go on with the page that opens now."),
+        Reason.TOO_MANY: _("There were too many wrong codes. Start again from the application."),
+    }[refused.reason]
+
+
+def in_words(moment: datetime) -> str:
+    """Return how long it is until a moment, such as "15 minutes"."""
+    left = max(moment - services().clock.now(), timedelta(seconds=1))
+    return str(format_timedelta(left, granularity="second", threshold=1.2))
+
+
+def _malformed(typed: str) -> str:
+    if not typed.strip():
+        return _("Type the six digits that the app shows.")
+    if recovery_code.well_formed(typed):
+        return _("That looks like a recovery code. Choose “Use a recovery code” below.")
+    return _("A code has six digits. Type all six that the app shows.")
+
+
+def _malformed_recovery(typed: str) -> str:
+    if not typed.strip():
+        return _("Type one of the recovery codes that you saved.")
+    return _("A recovery code has 16 letters and digits. Type all of them.")
+
+
+def _recovery(refused: Refused) -> str:
+    wait = in_words(refused.retry_at) if refused.retry_at else ""
+    return {
+        Reason.WRONG: _("That is not one of your recovery codes. Check each letter and digit."),
+        Reason.REPLAYED: _("That recovery code was already used. Type another one."),
+        Reason.RECOVERY_LIMITED: _(
+            "Only one recovery code can be used in 24 hours. The next one works in %(wait)s.",
+            wait=wait,
+        ),
+        Reason.REENROLLMENT_LIMIT: _(
+            "You have replaced your authenticator with recovery codes five times. Ask an "
+            "administrator to check that it’s you."
+        ),
+        Reason.EXPIRED: _("This step is over. Go on with the page that opens now."),
+        Reason.TOO_MANY: _("There were too many wrong codes. Start again from the application."),
+    }[refused.reason]
+
+
+def _locked(retry_at: datetime | None) -> str:
+    if retry_at is None:
+        return _("There were too many wrong codes. Ask an administrator to unlock your account.")
+    return _(
+        "There were too many wrong codes. Wait %(wait)s, or try another way now.",
+        wait=in_words(retry_at),
+    )
+
+
+def _clock_off(drift: int) -> str:
+    seconds = abs(drift)
+    if drift < 0:
+        return _(
+            "Your phone’s clock is about %(seconds)s seconds slow. Set it to automatic time, "
+            "then type the next code.",
+            seconds=seconds,
+        )
+    return _(
+        "Your phone’s clock is about %(seconds)s seconds fast. Set it to automatic time, "
+        "then type the next code.",
+        seconds=seconds,
+    )

@@ -1,0 +1,270 @@
+"""Measures how fast Gatehouse is, as ratios to its own /healthz: `make bench`.
+
+One number a second says more about the machine than about the code. So each slice of a call is
+measured right beside a slice of /healthz, over the same connections, and the ratio of the two is
+what to compare between two versions of the code. The bench shares the machine with the servers.
+
+The floor is the least that any Flask view with a database does to accept a code (`floor.py`), under
+the same server with the same settings. A sign-in does much more; the ratio says how much it costs.
+
+    make bench
+    .venv/bin/python bench/run.py --json --database sqlite
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from statistics import median, quantiles
+from time import monotonic
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import floor
+from load import Call, Connections, Reply, Sample, WrongAnswer
+from stage import DATABASES, Person, Stage, stage
+
+ROUNDS = 10
+VISITS = 24
+"""Sign-ins in a round; each has a user of its own, whose code works once."""
+SLICE = 0.25  # seconds, of a call that can be repeated at will
+LONGEST_SLICE = 1.5  # seconds, of one that ends when each visit had its turn
+BESIDE = 0.12  # seconds of /healthz beside each slice
+WITHIN = {"sqlite": 34, "postgresql": 70}  # seconds, after which no further round begins
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+HEALTH = Call("GET", "/healthz", 200)
+KEYS = Call("GET", "/.well-known/jwks.json", 200)
+HEALTH_ROW, VERIFY_ROW, FLOOR_ROW = "GET /healthz", "POST a right code", "the floor"
+
+
+class Visit:
+    """One sign-in, from the application's ask to the redeemed result; each method is a step."""
+
+    def __init__(self, made: Stage, person: Person) -> None:
+        application = made.demo["application"]
+        pair = f"{application['client_id']}:{application['client_secret']}".encode()
+        self._basic = {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+        self._sessions = f"/api/v2/org/{made.demo['organization']['domain']}/gateway-sessions"
+        self._redirect_uri = application["redirect_uri"]
+        self._person = person
+        self._id = self._start = self._page = self._csrf = self._result = ""
+        self._cookies: dict[str, str] = {}
+
+    def open(self) -> Call:
+        """Ask, as the application."""
+        return self._from_application(
+            self._sessions,
+            201,
+            {"user_id": self._person.id, "redirect_uri": self._redirect_uri, "state": "s"},
+        )
+
+    def enter(self) -> Call:
+        """Come with the browser."""
+        return Call("GET", self._start, 303, then=self._learn)
+
+    def look(self) -> Call:
+        """Look at the page."""
+        return Call("GET", self._page, 200, self._cookie(), then=self._learn)
+
+    def mistype(self) -> Call:
+        """Type a code of another hour."""
+        return self._type(floor.code(self._person.secret, floor.step_now() - 1000), 422)
+
+    def confirm(self) -> Call:
+        """Type the right code."""
+        return self._type(floor.code(self._person.secret, floor.step_now()), 303)
+
+    def redeem(self) -> Call:
+        """Use the result up, as the application."""
+        return self._from_application(
+            f"{self._sessions}/{self._id}/redeem", 200, {"result": self._result}
+        )
+
+    def checks(self) -> list[Call]:
+        """Have the floor judge the same code, for each of the user's devices there."""
+        code = floor.code(self._person.secret, floor.step_now())
+        bodies = [urlencode({"name": name, "code": code}) for name in self._person.floor_names]
+        return [Call("POST", "/check", 200, FORM, body.encode()) for body in bodies]
+
+    def _from_application(self, path: str, status: int, fields: dict[str, str]) -> Call:
+        headers = {**self._basic, "Content-Type": "application/json"}
+        return Call("POST", path, status, headers, json.dumps(fields).encode(), self._open_learn)
+
+    def _type(self, code: str, status: int) -> Call:
+        body = urlencode({"csrf_token": self._csrf, "code": code}).encode()
+        return Call("POST", self._page, status, {**FORM, **self._cookie()}, body, self._learn)
+
+    def _cookie(self) -> dict[str, str]:
+        return {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
+
+    def _open_learn(self, reply: Reply) -> None:
+        answer = json.loads(reply.body)
+        url = urlsplit(answer.get("url", ""))
+        self._id, self._start = answer["id"], f"{url.path}?{url.query}"
+
+    def _learn(self, reply: Reply) -> None:
+        """Keep cookies, the form's token, and where the answer leads."""
+        for header in reply.headers.get_all("Set-Cookie") or []:
+            name, _, value = header.partition(";")[0].partition("=")
+            self._cookies[name] = value
+        if found := re.search(rb'name="csrf_token" value="([^"]+)"', reply.body):
+            self._csrf = found[1].decode()
+        location = urlsplit(reply.headers.get("Location", ""))
+        self._page = self._page or location.path
+        self._result = parse_qs(location.query).get("result", [""])[0]
+
+
+@dataclass
+class Row:
+    """What all slices of one call came to."""
+
+    times: list[float]
+    rates: list[float]
+    ratios: list[float]
+
+
+class Bench:
+    """The measurements on one database."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+
+    def round(self, made: Stage, people: list[Person]) -> None:
+        """Measure each call once, and take these people through a sign-in."""
+        with ExitStack() as stack:
+            self._gateway = stack.enter_context(Connections(made.port))
+            self._floor = stack.enter_context(Connections(made.floor_port))
+            self._gateway.measure(repeat(KEYS), BESIDE)  # so that all have their connections
+            self._repeat("GET /.well-known/jwks.json", KEYS)
+            self._repeat("POST /oauth/token", _token_call(made))
+            visits = [Visit(made, person) for person in people]
+            for name, step in (
+                ("POST gateway-sessions", Visit.open),
+                ("GET the address, first visit", Visit.enter),
+                ("GET the verify page", Visit.look),
+                ("POST a wrong code", Visit.mistype),
+                (VERIFY_ROW, Visit.confirm),
+                ("POST redeem", Visit.redeem),
+            ):
+                calls = [step(visit) for visit in visits]
+                sample = self._beside(name, self._gateway, calls, LONGEST_SLICE)
+                visits = [visits[number] for number in sample.done]
+                if step is Visit.confirm:
+                    checks = [call for visit in visits for call in visit.checks()]
+                    self._beside(FLOOR_ROW, self._floor, checks, LONGEST_SLICE)
+
+    def _repeat(self, name: str, call: Call) -> None:
+        self._beside(name, self._gateway, repeat(call), SLICE)
+
+    def _beside(self, name: str, to: Connections, calls: Iterable[Call], seconds: float) -> Sample:
+        health = self._gateway.measure(repeat(HEALTH), BESIDE)
+        sample = to.measure(calls, seconds)
+        self._keep(HEALTH_ROW, health, health)
+        self._keep(name, sample, health)
+        return sample
+
+    def _keep(self, name: str, sample: Sample, health: Sample) -> None:
+        row = self.rows.setdefault(name, Row([], [], []))
+        row.times += sample.times
+        row.rates.append(sample.rate)
+        row.ratios.append(sample.rate / health.rate)
+
+    def report(self) -> dict[str, dict[str, float]]:
+        """Return the table: rates and ratios are medians over the slices."""
+        health = _p50_p95(self.rows[HEALTH_ROW])
+        return {name: _line(row, health) for name, row in self.rows.items()}
+
+    def to_floor(self) -> float:
+        """Return the verification's rate as a share of the floor's, in the median of rounds."""
+        pairs = zip(self.rows[VERIFY_ROW].rates, self.rows[FLOOR_ROW].rates, strict=True)
+        return median(one / other for one, other in pairs)
+
+
+def _token_call(made: Stage) -> Call:
+    key = made.demo["api_key"]
+    fields = {
+        "grant_type": "client_credentials",
+        "client_id": key["client_id"],
+        "client_secret": key["client_secret"],
+    }
+    return Call("POST", "/oauth/token", 200, FORM, urlencode(fields).encode())
+
+
+def _line(row: Row, health: tuple[float, float]) -> dict[str, float]:
+    p50, p95 = _p50_p95(row)
+    return {
+        "per_second": round(median(row.rates), 1),
+        "per_second_ratio": round(median(row.ratios), 3),
+        "p50_ms": round(p50 * 1000, 2),
+        "p50_ratio": round(p50 / health[0], 2),
+        "p95_ms": round(p95 * 1000, 2),
+        "p95_ratio": round(p95 / health[1], 2),
+    }
+
+
+def _p50_p95(row: Row) -> tuple[float, float]:
+    return median(row.times), quantiles(row.times, n=20)[-1]
+
+
+def measure(kind: str, began: float) -> Bench:
+    """Measure on one kind of database, as many rounds as there is time for."""
+    bench, longest = Bench(), 0.0
+    with (
+        tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as folder,
+        stage(kind, Path(folder)) as made,
+    ):
+        for _ in range(ROUNDS):
+            before = monotonic()
+            bench.round(made, made.enroll(VISITS))
+            longest = max(longest, monotonic() - before)
+            if monotonic() + longest > began + WITHIN[kind]:
+                break
+    return bench
+
+
+def show(kind: str, bench: Bench) -> None:
+    """Print one table."""
+    print(f"\n{kind:<30}{'requests/s':>12}{'ratio':>8}{'p50 ms':>10}{'ratio':>8}", end="")
+    print(f"{'p95 ms':>10}{'ratio':>8}")
+    for name, line in bench.report().items():
+        print(f"{name:<30}{line['per_second']:>12.0f}{line['per_second_ratio']:>8.2f}", end="")
+        print(f"{line['p50_ms']:>10.1f}{line['p50_ratio']:>8.1f}", end="")
+        print(f"{line['p95_ms']:>10.1f}{line['p95_ratio']:>8.1f}")
+    rounds = len(bench.rows[VERIFY_ROW].rates)
+    print(
+        f"A right code runs at {bench.to_floor():.2f} of the floor. Rounds: {rounds}.", flush=True
+    )
+
+
+def main() -> None:
+    """Measure, and print what came out."""
+    parser = argparse.ArgumentParser(description="Measure Gatehouse as ratios to its /healthz.")
+    parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    parser.add_argument("--database", choices=DATABASES, help="only this one (default: both)")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so the servers end, too
+    began, told = monotonic(), {}
+    for kind in [options.database] if options.database else DATABASES:
+        try:
+            bench = measure(kind, began)
+        except WrongAnswer as error:
+            sys.exit(f"{kind}: {error}")
+        told[kind] = {"calls": bench.report(), "right_code_to_floor": round(bench.to_floor(), 3)}
+        if not options.json:
+            show(kind, bench)
+    if options.json:
+        print(json.dumps(told | {"processors": os.cpu_count()}))
+
+
+if __name__ == "__main__":
+    main()

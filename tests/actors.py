@@ -1,0 +1,301 @@
+"""The cast of the tests, and the only code that knows addresses and the names of fields.
+
+Ada is a user, Harbor Notes the application that sends her. Each actor works through the front
+door alone: HTTP requests to a running application, never its objects.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import struct
+from dataclasses import dataclass, field
+from datetime import datetime
+from html.parser import HTMLParser
+from typing import Any, Protocol
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+SECRETS: set[str] = set()
+"""Everything secret that any actor has learned; `conftest` looks for it in the logs."""
+
+
+def keep_secret(value: str) -> str:
+    """Note down that this must not appear in any log."""
+    SECRETS.add(value)
+    return value
+
+
+@dataclass
+class Reply:
+    """An HTTP answer, whoever carried it."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def location(self) -> str:
+        return self.headers.get("location", "")
+
+    @property
+    def error(self) -> str:
+        return self.json["error"]["type"]
+
+
+class Wire(Protocol):
+    """Something that carries requests: the application in this process, or a server."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        data: Any = None,
+        json: Any = None,
+        cookies: dict[str, str] | None = None,
+    ) -> Reply: ...
+
+
+class Phone:
+    """An authenticator app: RFC 6238 by the standard library, sharing no code with the product."""
+
+    def __init__(self, uri: str) -> None:
+        parts = urlsplit(uri)
+        self.uri = uri
+        self.label = parts.path.removeprefix("/")
+        self.settings = dict(parse_qsl(parts.query))
+        self.key = keep_secret(self.settings["secret"])
+        self.secret = base64.b32decode(self.key)
+
+    def code(self, moment: datetime, steps: int = 0) -> str:
+        counter = int(moment.timestamp()) // 30 + steps
+        digest = hmac.digest(self.secret, struct.pack(">Q", counter), "sha1")
+        offset = digest[-1] & 15
+        number = struct.unpack(">I", digest[offset : offset + 4])[0] & 0x7FFFFFFF
+        return f"{number % 1_000_000:06d}"
+
+
+class Page(HTMLParser):
+    """What a person (or a screen reader) finds on a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.forms: list[dict[str, Any]] = []
+        self.links: list[str] = []
+        self.words: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.area = ""
+        self.title = ""
+        self.heading = ""
+        self._inside = ""
+        self.feed(html)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append((tag, found))
+        self._inside = tag
+        if tag == "form":
+            self.forms.append({"action": found.get("action") or "", "fields": {}})
+        if tag == "input" and self.forms and found.get("name"):
+            self.forms[-1]["fields"][found["name"]] = found.get("value") or ""
+        if tag == "a" and found.get("href"):
+            self.links.append(str(found["href"]))
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "textarea":
+            self.area += data
+        if self._inside == "title":
+            self.title += data
+        if self._inside == "h1":
+            self.heading += data
+        if self._inside not in {"script", "style"}:
+            self.words.append(data)
+
+    def attribute(self, tag: str, name: str) -> str | None:
+        return next(
+            (found[name] for kind, found in self.tags if kind == tag and name in found), None
+        )
+
+
+@dataclass
+class Application:
+    """Harbor Notes, or another backend with credentials of its own."""
+
+    wire: Wire
+    client_id: str
+    client_secret: str
+    redirect_uri: str
+    organization: str
+    base_url: str
+
+    def basic(self) -> dict[str, str]:
+        pair = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+
+    def asks(self, user: str, **more: Any) -> Reply:
+        body = {"user_id": user, "redirect_uri": self.redirect_uri, **more}
+        return self.wire.request(
+            "POST",
+            f"/api/v2/org/{self.organization}/gateway-sessions",
+            headers=self.basic(),
+            json={name: value for name, value in body.items() if value is not None},
+        )
+
+    def opens(self, user: str, **more: Any) -> dict[str, Any]:
+        reply = self.asks(user, **more)
+        assert reply.status == 201, reply.text
+        keep_secret(parse_qs(urlsplit(reply.json["url"]).query)["token"][0])
+        return dict(reply.json)
+
+    def looks_at(self, session_id: str) -> Reply:
+        return self.wire.request(
+            "GET",
+            f"/api/v2/org/{self.organization}/gateway-sessions/{session_id}",
+            headers=self.basic(),
+        )
+
+    def redeems(self, session_id: str, result: str) -> Reply:
+        return self.wire.request(
+            "POST",
+            f"/api/v2/org/{self.organization}/gateway-sessions/{session_id}/redeem",
+            headers=self.basic(),
+            json={"result": result},
+        )
+
+    def checks(self, result: str) -> dict[str, Any]:
+        """Verify the signature by the published keys, and return the claims."""
+        keys = KeySet.import_key_set(self.wire.request("GET", "/.well-known/jwks.json").json)
+        token = jwt.decode(result, keys, algorithms=["ES256", "RS256", "Ed25519"])
+        assert token.header["typ"] == "gatehouse-result+jwt"
+        return token.claims
+
+
+@dataclass
+class Backend:
+    """Code with an API key."""
+
+    wire: Wire
+    client_id: str
+    client_secret: str
+    _token: str = ""
+
+    def asks_token(self, **fields: Any) -> Reply:
+        body = {
+            "grant_type": "client_credentials",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            **fields,
+        }
+        return self.wire.request("POST", "/oauth/token", json=body)
+
+    @property
+    def token(self) -> str:
+        if not self._token:
+            self._token = keep_secret(self.asks_token().json["access_token"])
+        return self._token
+
+    def calls(self, method: str, path: str, **more: Any) -> Reply:
+        headers = {"Authorization": f"Bearer {self.token}", **more.pop("headers", {})}
+        return self.wire.request(method, f"/api/v2{path}", headers=headers, **more)
+
+
+@dataclass
+class Browser:
+    """A browser with its cookies; it follows redirects as long as they stay at the gateway."""
+
+    wire: Wire
+    base_url: str
+    cookies: dict[str, str] = field(default_factory=dict)
+    reply: Reply = field(default_factory=lambda: Reply(0, {}, ""))
+    path: str = ""
+    form_token: str = ""
+    """Of the newest form that this browser was given."""
+
+    def goes_to(self, address: str, method: str = "GET", **more: Any) -> Reply:
+        path = address.removeprefix(self.base_url)
+        while True:
+            if self.base_url.startswith("https") and method == "POST":
+                more.setdefault("headers", {"Referer": self.base_url + self.path})
+            self.reply = self.wire.request(method, path, cookies=self.cookies, **more)
+            self.path = path.split("?")[0]
+            self._keep_form_token()
+            if not 300 <= self.reply.status < 400 or not self.stays(self.reply.location):
+                return self.reply
+            assert self.reply.status == 303
+            method, path, more = "GET", self.reply.location, {}
+
+    def _keep_form_token(self) -> None:
+        if 'name="csrf_token"' in self.reply.text:
+            fields = [form["fields"] for form in self.page.forms]
+            self.form_token = next(it["csrf_token"] for it in fields if "csrf_token" in it)
+
+    def address(self, page: str) -> str:
+        """Return where a page of this visit is."""
+        return "/".join([*self.path.split("/")[:3], page]).rstrip("/")
+
+    def sends(self, page: str, **fields: Any) -> Reply:
+        """Post to any page of this visit, whichever is open."""
+        data = {"csrf_token": self.form_token, **fields}
+        return self.goes_to(self.address(page), "POST", data=data)
+
+    def stays(self, location: str) -> bool:
+        return location.startswith("/") and not location.startswith("//")
+
+    @property
+    def page(self) -> Page:
+        return Page(self.reply.text)
+
+    def submits(self, number: int = 0, **fields: Any) -> Reply:
+        """Submit one of the page's forms, as it stands but for these fields."""
+        form = self.page.forms[number]
+        return self.goes_to(form["action"] or self.path, "POST", data={**form["fields"], **fields})
+
+    def submits_to(self, path: str, **fields: Any) -> Reply:
+        """Send a form of this visit to any address, as a forger with the page's token would."""
+        token = next(form["fields"]["csrf_token"] for form in self.page.forms)
+        return self.goes_to(path, "POST", data={"csrf_token": token, **fields})
+
+    def sets_up(self) -> Phone:
+        """Go on from the first page to the one with the QR code, and scan it."""
+        assert self.path.endswith("/set-up"), self.path
+        self.submits()
+        assert self.path.endswith("/enroll"), self.path
+        return self.scans()
+
+    def scans(self) -> Phone:
+        return Phone(next(link for link in self.page.links if link.startswith("otpauth:")))
+
+    def types(self, code: str) -> Reply:
+        return self.submits(code=code)
+
+    def saves_codes(self) -> list[str]:
+        codes = self.page.area.split()
+        for code in codes:
+            keep_secret(code)
+        self.submits(1)
+        return codes
+
+    @property
+    def back(self) -> dict[str, str]:
+        """The fields with which the browser was sent back to the application."""
+        assert self.reply.status == 303, (self.reply.status, self.page.text)
+        fields = dict(parse_qsl(urlsplit(self.reply.location).query, keep_blank_values=True))
+        if "result" in fields:
+            keep_secret(fields["result"])
+        return fields

@@ -1,0 +1,150 @@
+"""A real Chromium, before an application in this process whose clock the test moves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    sync_playwright,
+)
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from app import create_app
+from app.wiring import wire
+from tests.actors import Phone
+from tests.browser import chromium
+from tests.conftest import FixedClock, Harbor, OverHttp, free_port, make_config
+
+FLAGS = [
+    "--no-sandbox",  # root, as in CI, has no other choice
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Browser]:
+    path = chromium.find()
+    assert path, "no Chromium was found; type: make test"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Callback(BaseHTTPRequestHandler):
+    """The application's end of the way back: it keeps what it is sent."""
+
+    received: list[dict[str, str]]
+
+    def do_GET(self) -> None:
+        self._keep(dict(parse_qsl(urlsplit(self.path).query)))
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self._keep({**dict(parse_qsl(body)), "method": "POST"})
+
+    def _keep(self, fields: dict[str, str]) -> None:
+        if urlsplit(self.path).path == "/callback":
+            self.received.append(fields)
+        page = b"<!doctype html><html lang=en><title>Notes</title><h1>Back at the notes</h1>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+class Quiet(WSGIRequestHandler):
+    """The development server logs whole addresses; `gatehouse serve` does not."""
+
+    def log(self, *_: object) -> None: ...
+
+
+@dataclass
+class Stage:
+    """A gateway, an application's callback on another origin, and a browser between them."""
+
+    harbor: Harbor
+    clock: FixedClock
+    received: list[dict[str, str]]
+    chrome: Browser
+    complaints: list[str] = field(default_factory=list)
+    """What the console said and which foreign addresses were asked for: nothing, hopefully."""
+
+    def opens_browser(self, **options: Any) -> Page:
+        context: BrowserContext = self.chrome.new_context(
+            viewport={"width": 390, "height": 844}, **options
+        )
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        page.on("console", self._listen)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._watch)
+        return page
+
+    def arrives(self, page: Page, user: str | None = None, **ask: Any) -> None:
+        page.goto(self.harbor.notes.opens(user or self.harbor.ada, **ask)["url"])
+
+    def code(self, phone: Phone, steps: int = 0) -> str:
+        return phone.code(self.clock.now(), steps)
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        # Chromium reports every 4xx page as an error of its own.
+        if message.type in {"error", "warning"} and "status of 4" not in message.text:
+            self.complaints.append(message.text)
+
+    def _watch(self, request: Request) -> None:
+        ours = (self.harbor.base_url, self.harbor.notes.redirect_uri.removesuffix("/callback"))
+        if not request.url.startswith((*ours, "data:", "blob:")):
+            self.complaints.append(f"asked {request.url}")
+
+
+@pytest.fixture
+def stage(
+    chrome: Browser, clock: FixedClock, sqlite_template: Path, tmp_path: Path
+) -> Iterator[Stage]:
+    """The cast with a browser; after the test, nothing may have been complained about."""
+    import shutil
+
+    path = tmp_path / "gatehouse.sqlite3"
+    shutil.copy(sqlite_template, path)
+    port, back = free_port(), ThreadingHTTPServer(("127.0.0.1", 0), Callback)
+    Callback.received = []
+    config = make_config(f"sqlite:///{path}", tmp_path, base_url=f"http://localhost:{port}")
+    wired = wire(config, clock)
+    with wired.database.writing() as tx:
+        wired.tokens.ensure_keys(tx)
+    app = create_app(config, clock=clock)
+    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Quiet)
+    for each in (server, back):
+        threading.Thread(target=each.serve_forever, daemon=True).start()
+    harbor = Harbor(OverHttp(config.base_url), wired, clock, config.base_url)
+    harbor.notes = harbor.registers(redirect_uri=f"http://127.0.0.1:{back.server_port}/callback")
+    found = Stage(harbor, clock, Callback.received, chrome)
+    yield found
+    for context in chrome.contexts:
+        context.close()
+    for each in (server, back):
+        each.shutdown()
+        each.server_close()
+    wired.database.engine.dispose()
+    assert found.complaints == []

@@ -1,0 +1,764 @@
+"""The command line, as an operator types it: a process of its own, settings in its environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+import pytest
+
+from app import config as settings
+from app.cli import gatehouse as root
+from app.config import Config
+from tests.actors import Application, Backend, Browser, keep_secret
+from tests.conftest import ONE_DATABASE, FixedClock, InProcess, environment_of
+from tests.web.api_v2.shapes import is_refused
+
+GATEHOUSE = Path(sys.executable).with_name("gatehouse")
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+
+
+def bare() -> dict[str, str]:
+    """The environment of a machine on which nobody has set anything of ours."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GATEHOUSE_") and name != "PORT"
+    }
+
+
+def forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in set(os.environ) - set(bare()):
+        monkeypatch.delenv(name)
+
+
+Done = subprocess.CompletedProcess[str]
+
+
+class Terminal:
+    """Starts `gatehouse` without waiting for its imports each time; see `warm.py`."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("warm.py")],
+            env=bare(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def runs(self, words: tuple[str, ...], folder: Path, environment: dict[str, str]) -> Done:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with TemporaryDirectory() as kept:
+            out, err = Path(kept, "out"), Path(kept, "err")
+            order = {
+                "words": words,
+                "folder": str(folder),
+                "environment": environment,
+                "out": str(out),
+                "err": str(err),
+            }
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+            code = int(self._process.stdout.readline())
+            return Done(words, code, out.read_text(), err.read_text())
+
+    def closes(self) -> None:
+        self._process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def terminal() -> Iterator[Terminal]:
+    opened = Terminal()
+    yield opened
+    opened.closes()
+
+
+class Operator:
+    """Somebody at a terminal, with settings in the environment."""
+
+    def __init__(self, terminal: Terminal, folder: Path, **environment: str) -> None:
+        self.terminal = terminal
+        self.folder = folder
+        self.environment = environment
+
+    def types(self, *words: str, **more: str) -> Done:
+        return self.terminal.runs(words, self.folder, {**bare(), **self.environment, **more})
+
+    def starts(self, *words: str, **more: str) -> Done:
+        """Run the console script itself."""
+        return subprocess.run(
+            [GATEHOUSE, *words],
+            cwd=self.folder,
+            env={**bare(), **self.environment, **more},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def gets(self, *words: str, **more: str) -> Any:
+        """Run a command that must succeed, and read its JSON."""
+        done = self.types(*words, "--json", **more)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("\n") == 1
+        return json.loads(done.stdout)
+
+    def fails(self, *words: str, code: int = 1, **more: str) -> str:
+        """Run a command that must fail, and read why: sentences, never a traceback."""
+        done = self.types(*words, **more)
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr
+        assert len(done.stderr) < 2000
+        return done.stderr
+
+
+@pytest.fixture
+def operator(config: Config, terminal: Terminal, tmp_path: Path) -> Operator:
+    """One whose database is migrated, and is the one of the application in this process."""
+    given = environment_of(config)
+    ours = {name: given[name] for name in given if name.startswith("GATEHOUSE_")}
+    return Operator(terminal, tmp_path, **ours)
+
+
+@pytest.fixture
+def newcomer(terminal: Terminal, tmp_path: Path) -> Operator:
+    """One who has set nothing but where the data goes."""
+    return Operator(terminal, tmp_path, GATEHOUSE_DATA_DIR=str(tmp_path / "data"))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+# First start
+
+
+def test_the_first_start_makes_everything_and_the_second_changes_nothing(
+    newcomer: Operator, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    first = newcomer.starts("init")
+    assert first.returncode == 0, first.stderr
+    said = first.stderr.splitlines()
+    assert [line.split()[:2] for line in said] == [
+        ["Made", f"{data}/secret_key."],
+        ["Made", f"{data}/encryption_keys."],
+    ]
+    assert "Gatehouse is ready." in first.stdout
+    assert mode(data) == 0o700
+    files = {path.name: mode(path) for path in data.iterdir()}
+    assert files == {"gatehouse.sqlite3": 0o600, "secret_key": 0o600, "encryption_keys": 0o600}
+    secrets = {name: (data / name).read_text() for name in ("secret_key", "encryption_keys")}
+    for secret in secrets.values():
+        assert secret.strip() not in first.stdout + first.stderr
+    before = newcomer.gets("demo-data")
+    again = newcomer.types("init", "--json")
+    assert again.stderr == ""
+    assert json.loads(again.stdout)["signing_key"] == "kept"
+    assert {name: (data / name).read_text() for name in secrets} == secrets
+    assert newcomer.gets("demo-data")["users"] == before["users"]
+
+
+def test_init_fills_an_empty_database_and_keeps_a_full_one(
+    empty_database_url: str, newcomer: Operator
+) -> None:
+    with_password = empty_database_url.replace("postgres:@", "postgres:hush@")
+    first, second = (newcomer.gets("init", GATEHOUSE_DATABASE_URL=with_password) for _ in range(2))
+    assert first == {
+        "database": with_password.replace(":hush@", ":***@"),
+        "signing_key": "made",
+        "base_url": "http://localhost:8000",
+    }
+    assert second == {**first, "signing_key": "kept"}
+
+
+def test_secrets_from_the_environment_leave_no_file(newcomer: Operator, tmp_path: Path) -> None:
+    done = newcomer.types(
+        "init",
+        GATEHOUSE_SECRET_KEY="s" * 32,
+        GATEHOUSE_ENCRYPTION_KEYS="k1:" + "A" * 43 + "=",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {"gatehouse.sqlite3"}
+
+
+def at_once(count: int, imports: str, act: str, **environment: str) -> list[list[str]]:
+    """Have processes do something at the same moment; return the words that each prints."""
+    code = f"import sys; {imports}; print('ready', flush=True); sys.stdin.readline(); {act}"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**bare(), **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(count)
+    ]
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    told = [process.communicate(timeout=60)[0].split() for process in started]
+    assert {process.returncode for process in started} == {0}, told
+    return told
+
+
+def test_processes_that_start_together_make_each_secret_once(tmp_path: Path) -> None:
+    answers = at_once(
+        4,
+        "from app.config import load; said = []",
+        "c = load(said.append); print(c.secret_key.get_secret_value());"
+        "print(c.encryption_keys.get_secret_value()); print(len(said))",
+        GATEHOUSE_DATA_DIR=str(tmp_path / "data"),
+    )
+    assert len({(answer[0], answer[1]) for answer in answers}) == 1
+    assert sum(int(answer[2]) for answer in answers) == 2
+    assert names(tmp_path / "data") == ["encryption_keys", "secret_key"]
+
+
+def test_so_do_containers_whose_processes_have_one_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads stand in for them: they, too, share a process id."""
+    forget_settings(monkeypatch)
+    for number in range(10):
+        folder = tmp_path / str(number)
+        monkeypatch.setenv("GATEHOUSE_DATA_DIR", str(folder))
+        said: list[str] = []
+        with ThreadPoolExecutor(8) as pool:
+            loaded = list(pool.map(settings.load, [said.append] * 8))
+        assert len({one.secret_key.get_secret_value() for one in loaded}) == 1
+        assert len({one.encryption_keys.get_secret_value() for one in loaded}) == 1
+        assert len(said) == 2
+        assert names(folder) == ["encryption_keys", "secret_key"]
+        assert {mode(path) for path in folder.iterdir()} == {0o600}
+
+
+def test_a_secret_that_is_there_is_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "secret_key"
+    assert settings._write_once(path, "first")
+    assert not settings._write_once(path, "second")
+    assert path.read_text() == "first\n"
+    assert names(tmp_path) == ["secret_key"]
+
+
+def test_inits_at_once_leave_one_good_database(
+    empty_database_url: str, newcomer: Operator, tmp_path: Path
+) -> None:
+    settings = {**newcomer.environment, "GATEHOUSE_DATABASE_URL": empty_database_url}
+    at_once(3, "from app.cli import main", "sys.argv[1:] = ['init']; main()", **settings)
+    told = newcomer.gets("init", GATEHOUSE_DATABASE_URL=empty_database_url)
+    assert told["signing_key"] == "kept"
+
+
+# demo-data
+
+
+def test_the_demo_data_has_its_exact_shape(operator: Operator, client_wire: InProcess) -> None:
+    demo = operator.gets("demo-data")
+    keep_all(demo)
+    assert set(demo) == {
+        *("base_url", "account_domain", "api_key", "organization", "application", "users")
+    }
+    assert demo["base_url"] == "http://localhost"
+    assert demo["account_domain"] == "harbor-account"
+    assert set(demo["api_key"]) == {"client_id", "client_secret", "environment"}
+    assert demo["api_key"]["environment"] == "sandbox"
+    assert demo["organization"] == {"domain": "harbor"}
+    assert set(demo["application"]) == {"client_id", "client_secret", "redirect_uri"}
+    assert len(demo["users"]) >= 1
+    for user in demo["users"]:
+        assert set(user) == {"id", "email", "phone_number"}
+        assert re.fullmatch(UUID, user["id"])
+        assert re.fullmatch(r"\+[1-9]\d{7,14}", user["phone_number"])
+    backend, notes = actors_of(demo, client_wire)
+    assert backend.asks_token(domain=demo["account_domain"]).status == 200
+    assert backend.calls("GET", "/org/harbor/totp-connection").json["active"] is True
+    for user in demo["users"]:
+        shown = backend.calls("GET", f"/org/harbor/users/{user['email']}").json
+        assert {name: shown[name] for name in user} == user
+        assert notes.asks(user["id"]).status == 201
+
+
+def keep_all(demo: dict[str, Any]) -> None:
+    keep_secret(demo["api_key"]["client_secret"])
+    keep_secret(demo["application"]["client_secret"])
+
+
+def actors_of(demo: dict[str, Any], wire: InProcess) -> tuple[Backend, Application]:
+    key, application = demo["api_key"], demo["application"]
+    return (
+        Backend(wire, key["client_id"], key["client_secret"]),
+        Application(
+            wire,
+            application["client_id"],
+            application["client_secret"],
+            application["redirect_uri"],
+            demo["organization"]["domain"],
+            demo["base_url"],
+        ),
+    )
+
+
+def test_a_second_run_keeps_the_ids_and_makes_new_secrets(
+    operator: Operator, client_wire: InProcess, clock: FixedClock
+) -> None:
+    first = operator.gets("demo-data")
+    keep_all(first)
+    old_backend, old_notes = actors_of(first, client_wire)
+    ada = first["users"][0]["id"]
+    visit = Browser(client_wire, first["base_url"])
+    visit.goes_to(old_notes.opens(ada)["url"])
+    phone = visit.sets_up()
+    visit.types(phone.code(clock.now()))
+    visit.saves_codes()
+    assert "result" in visit.back
+
+    second = operator.gets("demo-data")
+    keep_all(second)
+    for old, new in ((first, second), (second, first)):
+        for name in ("base_url", "account_domain", "organization", "users"):
+            assert old[name] == new[name]
+        for name in ("api_key", "application"):
+            assert old[name]["client_id"] == new[name]["client_id"]
+            assert old[name]["client_secret"] != new[name]["client_secret"]
+    assert old_backend.asks_token().status == 401
+    is_refused(old_notes.asks(ada), 401, "unauthorized")
+    backend, notes = actors_of(second, client_wire)
+    assert backend.asks_token().status == 200
+    visit = Browser(client_wire, second["base_url"])
+    visit.goes_to(notes.opens(ada)["url"])
+    assert visit.path.endswith("/set-up")
+
+
+@ONE_DATABASE
+def test_port_moves_the_demo_s_way_back(operator: Operator) -> None:
+    def goes_back(**environment: str) -> str:
+        demo = operator.gets("demo-data", **environment)
+        return str(demo["application"]["redirect_uri"])
+
+    assert goes_back() == "http://localhost:8001/callback"
+    assert goes_back(PORT="9100") == "http://localhost:9101/callback"
+    moved = goes_back(GATEHOUSE_BASE_URL="http://localhost:9200")
+    assert moved == "http://localhost:9201/callback"
+
+
+def test_a_port_that_is_none_is_told_by_name(newcomer: Operator, sqlite_ready: None) -> None:
+    for port in ("x", "65535"):
+        assert "PORT" in newcomer.fails("demo-data", code=2, PORT=port)
+
+
+@pytest.fixture
+def sqlite_ready(newcomer: Operator, sqlite_template: Path, tmp_path: Path) -> Iterator[None]:
+    """A migrated database where the newcomer's would be."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/gatehouse.sqlite3").write_bytes(sqlite_template.read_bytes())
+    yield
+
+
+def test_for_a_person_the_demo_data_is_told_in_lines(
+    newcomer: Operator, sqlite_ready: None
+) -> None:
+    assert newcomer.types("init").returncode == 0
+    told = newcomer.types("demo-data").stdout
+    assert told.startswith("The demo data is there.\n")
+    assert "ada@harbor.example" in told
+    assert "http://localhost:8001/callback" in told
+    assert not told.startswith("{")
+
+
+# Making things
+
+
+def as_backend(wire: InProcess, key: dict[str, Any]) -> Backend:
+    return Backend(wire, key["client_id"], keep_secret(key["client_secret"]))
+
+
+@ONE_DATABASE
+def test_organizations_and_keys_are_made_for_the_api(
+    operator: Operator, client_wire: InProcess
+) -> None:
+    made = operator.gets(
+        *("organizations", "create", "Crédit Maritime", "--locale", "fr"),
+        *("--email-domain", "maritime.example", "--email-domain", "Quay.example"),
+    )
+    assert made == {
+        "id": made["id"],
+        "name": "Crédit Maritime",
+        "domain": "credit-maritime",
+        "environment": "sandbox",
+        "email_domains": ["maritime.example", "quay.example"],
+        "totp_connection": "active",
+    }
+    other = operator.gets("organizations", "create", "Pier", "--domain", "p", "--no-totp")
+    assert other["domain"] == "p"
+    assert other["totp_connection"] == "inactive"
+
+    account = operator.gets("api-keys", "create", "--name", "All")
+    assert set(account) == {
+        *("client_id", "client_secret", "environment", "account_domain", "organization")
+    }
+    assert account["account_domain"] == "harbor-account"
+    assert account["organization"] is None
+    everywhere = as_backend(client_wire, account)
+    listed = everywhere.calls("GET", "/organizations").json["data"]
+    assert {one["domain"] for one in listed} == {"credit-maritime", "p"}
+    assert everywhere.calls("GET", "/org/p/totp-connection").json["active"] is False
+
+    narrow = as_backend(client_wire, operator.gets("api-keys", "create", "--organization", "p"))
+    assert narrow.calls("GET", "/organizations").status == 403
+    assert narrow.calls("GET", "/org/p/totp-connection").status == 200
+    assert narrow.calls("GET", "/org/credit-maritime/totp-connection").status == 404
+
+    live = operator.gets("api-keys", "create", "--environment", "production")
+    assert live["environment"] == "production"
+    assert as_backend(client_wire, live).calls("GET", "/organizations").json["total"] == 0
+
+
+@ONE_DATABASE
+def test_an_application_is_made_for_its_organizations(
+    operator: Operator, client_wire: InProcess
+) -> None:
+    everywhere = as_backend(client_wire, operator.gets("api-keys", "create"))
+    everywhere.calls("POST", "/organizations", json={"name": "Crédit Maritime"})
+    path = "/org/credit-maritime"
+    everywhere.calls("PUT", f"{path}/totp-connection", json={"active": True})
+    everywhere.calls("POST", f"{path}/users", json={"email": "z@maritime.example"})
+    uris = ["https://notes.example/callback", "https://notes.example/other"]
+    registered = operator.gets(
+        *("applications", "create", "Harbor Notes", "--organization", "credit-maritime"),
+        *("--redirect-uri", uris[0], "--redirect-uri", uris[1]),
+    )
+    assert registered["redirect_uris"] == uris
+    assert registered["organizations"] == ["credit-maritime"]
+    assert registered["environment"] == "sandbox"
+    for uri in uris:
+        notes = Application(
+            client_wire,
+            registered["client_id"],
+            keep_secret(registered["client_secret"]),
+            uri,
+            "credit-maritime",
+            "http://localhost",
+        )
+        assert notes.asks("z@maritime.example").status == 201
+
+
+@ONE_DATABASE
+def test_a_person_is_told_to_keep_the_secret(operator: Operator) -> None:
+    told = operator.types("api-keys", "create").stdout
+    assert "Keep the secret: it is not shown again." in told
+    assert re.search(r"client_secret +ghk_[A-Za-z0-9_-]{43}\n", told)
+
+
+IMPOSSIBLE = [
+    (1, "name", "organizations create ''"),
+    (1, "domain", "organizations create Pier --domain 'Not a slug'"),
+    (1, "email_domains", "organizations create Pier --email-domain no_domain"),
+    (2, "environment", "organizations create Pier --environment stage"),
+    (2, "--redirect-uri", "applications create App"),
+    (1, "redirect_uris", "applications create App --redirect-uri 'javascript:alert(1)'"),
+    (1, "must use https", "applications create App --redirect-uri http://app.example"),
+    (1, "organization", "api-keys create --organization nowhere"),
+    (2, "--organization", "users reset-authenticators ada@x.example"),
+    (2, "nonsense", "nonsense"),
+    (2, "--keyfile", f"serve --certfile '{__file__}'"),
+]
+
+
+def test_what_can_t_be_made_is_told_in_a_sentence(
+    newcomer: Operator, sqlite_ready: None, subtests: pytest.Subtests
+) -> None:
+    for code, says, words in IMPOSSIBLE:
+        with subtests.test(words):
+            assert says in newcomer.fails(*shlex.split(words), code=code)
+
+
+@ONE_DATABASE
+def test_a_slug_that_is_taken_is_refused(operator: Operator) -> None:
+    assert operator.gets("organizations", "create", "Harbor")["domain"] == "harbor"
+    assert "harbor" in operator.fails("organizations", "create", "Other", "--domain", "harbor")
+    assert operator.gets("organizations", "create", "Harbor")["domain"] == "harbor-2"
+    live = operator.gets("organizations", "create", "Harbor", "--environment", "production")
+    assert live["domain"] == "harbor"
+
+
+# Keys and people
+
+
+def test_signing_keys_rotate_when_the_next_one_is_known(
+    operator: Operator, client_wire: InProcess
+) -> None:
+    assert operator.gets("init")["signing_key"] == "kept"
+    before = client_wire.request("GET", "/.well-known/jwks.json").json["keys"]
+    rotated = operator.gets("signing-keys", "rotate")
+    assert rotated["active"] in {key["kid"] for key in before}
+    assert rotated["algorithm"] == "ES256"
+    assert rotated["published_keys"] == 3
+    too_young = operator.fails("signing-keys", "rotate")
+    assert re.search(r"Wait \d+ seconds", too_young)
+    at_once = operator.gets("signing-keys", "rotate", "--at-once")
+    assert at_once["active"] not in {key["kid"] for key in before}
+    assert at_once["published_keys"] == 4
+
+
+def test_an_operator_resets_a_user_s_authenticators(
+    operator: Operator, client_wire: InProcess, clock: FixedClock
+) -> None:
+    demo = operator.gets("demo-data")
+    keep_all(demo)
+    _, notes = actors_of(demo, client_wire)
+    chidi = demo["users"][-1]
+    reset = ["users", "reset-authenticators", chidi["email"], "--organization", "harbor"]
+
+    def visits() -> Browser:
+        browser = Browser(client_wire, demo["base_url"])
+        browser.goes_to(notes.opens(chidi["id"])["url"])
+        return browser
+
+    for words, enrollment, page in (
+        ([], "open", "/set-up"),
+        (["--no-reopen"], "closed", "/blocked"),
+    ):
+        browser = visits()
+        phone = browser.sets_up()
+        browser.types(phone.code(clock.now()))
+        browser.saves_codes()
+        assert visits().path.endswith("/verify")
+        told = operator.gets(*reset, *words)
+        assert told == {"user": chidi["id"], "removed": 1, "enrollment": enrollment}
+        assert visits().path.endswith(page)
+    assert "organization" in operator.fails(*reset, "--environment", "production")
+    reset[2] = "nobody@harbor.example"
+    assert "user" in operator.fails(*reset)
+
+
+# Help
+
+
+def commands(group: click.Group, *names: str) -> Iterator[tuple[list[str], click.Command]]:
+    for name, command in group.commands.items():
+        yield [*names, name], command
+        if isinstance(command, click.Group):
+            yield from commands(command, *names, name)
+
+
+def test_every_command_explains_itself(newcomer: Operator) -> None:
+    help_of_all = newcomer.starts("--help")
+    assert help_of_all.returncode == 0
+    assert help_of_all.stderr == ""
+    assert "GATEHOUSE_BASE_URL" in help_of_all.stdout
+    found = list(commands(root))
+    assert len(found) >= 12
+    for names, command in found:
+        if len(names) == 1:
+            assert f"\n  {names[0]} " in help_of_all.stdout
+        told = helped(names)
+        summary = re.search(r"\n\n  (\S.*)", told)
+        assert summary is not None, names
+        assert re.match(r"[A-Z].*", summary[1]), names
+        assert command.help is not None
+        assert command.help.strip().endswith("."), names
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and parameter.name != "workers":
+                assert parameter.help, (names, parameter.name)
+                assert parameter.help.strip().endswith("."), (names, parameter.name)
+
+
+def test_no_summary_in_a_list_of_commands_is_cut_off(newcomer: Operator) -> None:
+    lists = [newcomer.types("--help", COLUMNS="80").stdout]
+    lists += [
+        helped(names) for names, command in commands(root) if isinstance(command, click.Group)
+    ]
+    for text in lists:
+        cut = [line for line in text.splitlines() if line.endswith("...") and "Usage" not in line]
+        assert cut == []
+
+
+def helped(names: list[str]) -> str:
+    from click.testing import CliRunner
+
+    done = CliRunner().invoke(root, [*names, "--help"])
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("Usage: ")
+    return done.output
+
+
+def test_without_a_command_the_help_is_shown(newcomer: Operator) -> None:
+    done = newcomer.types()
+    assert done.returncode in {0, 2}
+    assert "Usage: gatehouse [OPTIONS] COMMAND" in done.stdout + done.stderr
+
+
+# Serving
+
+
+def test_serve_refuses_without_the_schema(newcomer: Operator, tmp_path: Path) -> None:
+    for words in (["serve"], ["organizations", "create", "Pier"]):
+        assert "gatehouse init" in newcomer.fails(*words)
+
+
+def test_a_database_that_does_not_answer_is_told_by_its_variable(newcomer: Operator) -> None:
+    for command, url in (
+        ("init", "postgresql://nobody:hush@127.0.0.1:1/nothing"),
+        ("serve", "sqlite:////nowhere/at/all/gatehouse.sqlite3"),
+    ):
+        told = newcomer.fails(command, GATEHOUSE_DATABASE_URL=url)
+        assert "GATEHOUSE_DATABASE_URL" in told
+        assert "hush" not in told
+
+
+# Settings
+
+
+BROKEN = [
+    ("BASE_URL", "http://mfa.example.com", "https://"),
+    ("BASE_URL", "http://0.0.0.0:8000", "https://"),
+    ("BASE_URL", "https://mfa.example.com/gatehouse", "nothing after"),
+    ("BASE_URL", "https://mfa.example.com/?x=1", "nothing after"),
+    ("BASE_URL", "https://mfa.example.com#x", "nothing after"),
+    ("BASE_URL", "https://user@mfa.example.com", "nothing after"),
+    ("BASE_URL", "ftp://mfa.example.com", "such as"),
+    ("BASE_URL", "mfa.example.com", "such as"),
+    ("BASE_URL", "https://", "such as"),
+    ("BASE_URL", "https://mfa.example.com:port", ""),
+    ("BASE_URL", "https://mfa.example.com:99999", ""),
+    ("BASE_URL", "https://[::1", ""),
+    ("BASE_URL", "https://mfa.example.com:", "ASCII"),
+    ("BASE_URL", "https://mfa.example.com:0", "ASCII"),
+    ("BASE_URL", "https://mfa.example.com bad", "ASCII"),
+    ("BASE_URL", "https://mfa.example.com;x", "ASCII"),
+    ("BASE_URL", "https://münchen.example", "ASCII"),
+    ("DATABASE_URL", "nonsense", "postgresql://"),
+    ("DATABASE_URL", "mysql://root@localhost/x", "postgresql://"),
+    ("DATABASE_URL", "postgresql://user:pa:ss@host:port/name", ""),
+    ("DATABASE_URL", "sqlite+aiosqlite:///x", "sqlite:///"),
+    ("SECRET_KEY", "short", "32"),
+    ("SECRET_KEY", "x" * 31, "32"),
+    ("ENCRYPTION_KEYS", "nonsense", "<id>:<base64>"),
+    ("ENCRYPTION_KEYS", "k1:%%%", "base64"),
+    ("ENCRYPTION_KEYS", "k1:QUJD", "32 bytes"),
+    ("ENCRYPTION_KEYS", ":" + "A" * 43 + "=", "<id>:<base64>"),
+    ("ENCRYPTION_KEYS", "k1:" + "A" * 43 + "=,k1:" + "B" * 43 + "=", "twice"),
+    ("ENCRYPTION_KEYS", ",", "at least one"),
+    ("TRUSTED_PROXIES", "junk", "junk"),
+    ("TRUSTED_PROXIES", "10.0.0.0/8, 10.0.0.300", "10.0.0.300"),
+    ("TRUSTED_PROXIES", "10.0.0.1/8", "10.0.0.1/8"),
+    ("TRUSTED_PROXIES", "*", "*"),
+    ("LOG_FORMAT", "xml", "json"),
+    ("SIGNING_ALGORITHM", "HS256", "ES256"),
+    ("SIGNING_ALGORITHM", "none", "ES256"),
+    ("ACCOUNT_DOMAIN", "x" * 101, "100"),
+]
+
+
+def test_a_setting_that_can_t_be_used_is_told_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
+    forget_settings(monkeypatch)
+    monkeypatch.setenv("GATEHOUSE_DATA_DIR", str(tmp_path / "data"))
+    for name, value, says in BROKEN:
+        with subtests.test(f"{name}={value[:60]}"), monkeypatch.context() as here:
+            here.setenv(f"GATEHOUSE_{name}", value)
+            with pytest.raises(settings.ConfigError) as refused:
+                settings.load()
+            told = str(refused.value)
+            assert told.startswith(f"GATEHOUSE_{name}: ")
+            assert says in told
+            assert "\n" not in told
+            if name in {"SECRET_KEY", "ENCRYPTION_KEYS", "DATABASE_URL"}:
+                for part in re.split(r"[:,@]", value):
+                    assert len(part) < 5 or part not in told
+
+
+def test_all_settings_that_can_t_be_used_are_told_at_once(newcomer: Operator) -> None:
+    broken = {
+        "GATEHOUSE_BASE_URL": "http://mfa.example.com",
+        "GATEHOUSE_DATABASE_URL": "nonsense",
+        "GATEHOUSE_SECRET_KEY": "short",
+        "GATEHOUSE_ENCRYPTION_KEYS": "nonsense",
+        "GATEHOUSE_TRUSTED_PROXIES": "junk",
+        "GATEHOUSE_LOG_FORMAT": "xml",
+    }
+    told = newcomer.fails("init", code=2, **broken).splitlines()
+    assert told[0] == "A setting can't be used."
+    assert [line.split(":")[0] for line in told[1:]] == list(broken)
+
+
+GOOD = [
+    ("BASE_URL", "https://MFA.Example.com/", "base_url", "https://mfa.example.com"),
+    ("BASE_URL", "https://mfa.example.com:443", "base_url", "https://mfa.example.com"),
+    ("BASE_URL", "https://mfa.example.com:8443", "base_url", "https://mfa.example.com:8443"),
+    ("BASE_URL", "http://127.0.0.1:8000", "base_url", "http://127.0.0.1:8000"),
+    ("BASE_URL", "http://[::1]:8000", "base_url", "http://[::1]:8000"),
+    ("BASE_URL", "http://localhost:80", "base_url", "http://localhost"),
+    ("BASE_URL", "", "base_url", "http://localhost:8000"),
+    ("DATABASE_URL", "postgres://u@h/n", "database", "postgresql+psycopg://u@h/n"),
+    ("DATABASE_URL", "postgresql://u:p%40s@h/n", "database", "postgresql+psycopg://u:p%40s@h/n"),
+    ("DATABASE_URL", "sqlite:////srv/g.sqlite3", "database", "sqlite:////srv/g.sqlite3"),
+    ("LOG_FORMAT", "json", "log_format", "json"),
+    ("SIGNING_ALGORITHM", "Ed25519", "signing_algorithm", "Ed25519"),
+]
+
+
+def test_a_good_setting_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
+    forget_settings(monkeypatch)
+    monkeypatch.setenv("GATEHOUSE_DATA_DIR", str(tmp_path))
+    for name, value, attribute, kept in GOOD:
+        with subtests.test(f"{name}={value}"), monkeypatch.context() as here:
+            here.setenv(f"GATEHOUSE_{name}", value)
+            assert getattr(settings.load(), attribute) == kept
+    monkeypatch.setenv("GATEHOUSE_TRUSTED_PROXIES", "10.0.0.0/8, ::1 ,192.0.2.7")
+    networks = settings.load().trusted_proxies
+    assert [str(network) for network in networks] == ["10.0.0.0/8", "::1/128", "192.0.2.7/32"]
+
+
+def test_settings_never_show_their_secrets(config: Config) -> None:
+    shown = repr(config) + str(config)
+    assert config.secret_key.get_secret_value() not in shown
+    assert config.encryption_keys.get_secret_value() not in shown
+    assert config.database not in shown
+
+
+def test_a_secret_file_that_was_damaged_is_told_by_its_name(
+    newcomer: Operator, sqlite_ready: None, tmp_path: Path
+) -> None:
+    (tmp_path / "data/encryption_keys").write_text("damaged\n")
+    assert "GATEHOUSE_ENCRYPTION_KEYS" in newcomer.fails("init", code=2)
+    (tmp_path / "data/encryption_keys").unlink()
+    (tmp_path / "data/secret_key").write_text("\n")
+    assert "GATEHOUSE_SECRET_KEY" in newcomer.fails("init", code=2)
+
+
+def test_a_data_folder_that_can_t_be_made_is_told_by_its_name(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    nobody = Operator(terminal, tmp_path, GATEHOUSE_DATA_DIR=str(tmp_path / "file/data"))
+    assert "GATEHOUSE_DATA_DIR" in nobody.fails("init", code=2)

