@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,8 @@ from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 
 _SURVIVORS = "survivors"
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
+_LOCK_SECONDS = 30
+"""How long one writer on SQLite waits for another."""
 
 _NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -133,16 +137,33 @@ def lock(session: Session, key: InstrumentedAttribute[Any], value: object) -> No
 
 def _pool(url: str) -> dict[str, Any]:
     if sa.make_url(url).get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": 30}}
+        return {"connect_args": {"timeout": _LOCK_SECONDS}}
     return {"pool_size": 8, "max_overflow": 8, "pool_pre_ping": True}
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver must not open transactions by itself
-    connection.execute("PRAGMA journal_mode=WAL")
+    _use_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA busy_timeout=30000")
+
+
+def _use_wal(connection: Any) -> None:
+    """Switch a new database to a write-ahead log; one that has it is left alone.
+
+    Of several connections that switch at once SQLite refuses all but one immediately, without
+    its usual waiting, so the waiting is done here.
+    """
+    for _ in range(_LOCK_SECONDS * 50):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as refused:
+            if refused.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+    raise sqlite3.OperationalError("database is locked")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

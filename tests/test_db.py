@@ -6,8 +6,10 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -228,6 +230,22 @@ def test_every_connection_has_its_settings(database: Database) -> None:
         for connection in (first, second):
             for name, value in wanted.items():
                 assert connection.exec_driver_sql(f"PRAGMA {name}").scalar() == value, name
+
+
+def test_whoever_opens_a_new_file_waits_for_whoever_is_at_it(tmp_path: Path) -> None:
+    """SQLite itself refuses the switch to a write-ahead log at once instead of waiting."""
+    path = tmp_path / "new.sqlite3"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        opening = pool.submit(Database(f"sqlite:///{path}").engine.connect)
+        with pytest.raises(TimeoutError):
+            opening.result(timeout=0.5)
+        other.execute("ROLLBACK")
+        with opening.result(timeout=10) as opened:
+            assert opened.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
 @ONE_DATABASE
