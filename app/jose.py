@@ -8,10 +8,12 @@ from typing import Any, Literal, cast
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeyParameters, KeySet, OKPKey, RSAKey
+from joserfc.registry import HeaderParameter
 
 Algorithm = Literal["ES256", "RS256", "Ed25519"]
 ALGORITHMS: tuple[Algorithm, ...] = ("ES256", "RS256", "Ed25519")
-_REGISTRY = jws.JWSRegistry(algorithms=list(ALGORITHMS))
+_ISSUER = HeaderParameter("Issuer", "str")
+_REGISTRY = jws.JWSRegistry({"iss": _ISSUER}, algorithms=list(ALGORITHMS))
 
 PrivateKey = ECKey | RSAKey | OKPKey
 Claims = dict[str, Any]
@@ -50,10 +52,16 @@ def load_private(data: bytes) -> PrivateKey:
     return kinds[value["kty"]].import_key(value)
 
 
-def sign(claims: Claims, *, typ: str, key: PrivateKey) -> str:
-    """Return the claims as a compact JWS (RFC 7515, RFC 7519) that names its key and its kind."""
+def sign(claims: Claims, *, typ: str, key: PrivateKey, issuer: str | None = None) -> str:
+    """Return the claims as a compact JWS (RFC 7515, RFC 7519) that names its key and its kind.
+
+    Args:
+        issuer: stands in the header, too (RFC 7519 section 5.3).
+    """
     value = key.as_dict(private=False)
     header = {"alg": value["alg"], "typ": typ, "kid": value["kid"]}
+    if issuer is not None:
+        header["iss"] = issuer
     return jwt.encode(header, claims, key, algorithms=list(ALGORITHMS), registry=_REGISTRY)
 
 

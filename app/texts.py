@@ -31,16 +31,16 @@ def language_of(*wishes: str | None) -> str | None:
     return None
 
 
-def message(name: str, language: str, **facts: object) -> Text:
+def message(name: str, language: str, *, channel: str = "email", **facts: object) -> Text:
     """Return a message; its template's first line is the subject.
 
     Args:
-        name: of the template, `templates/messages/<name>.email.txt`.
+        name: of the template, `templates/messages/<name>.<channel>.txt`.
         language: one of `LANGUAGES`.
         facts: what the template names; a missing one is an error.
     """
     subject, _, body = (
-        _environment(language).get_template(f"{name}.email.txt").render(facts).partition("\n")
+        _environment(language).get_template(f"{name}.{channel}.txt").render(facts).partition("\n")
     )
     return Text(subject=subject.strip(), body=body.strip() + "\n")
 

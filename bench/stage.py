@@ -206,7 +206,7 @@ def _enroll_one(made: Stage, tx: Session) -> Person:
     ask = Ask(user=email, redirect_uri=demo["application"]["redirect_uri"])
     session = wired.gateway_sessions.open(tx, USER, organization, application, ask).session
     pending = visits.set_up(tx, USER, session, "totp")
-    secret = visits.prompt(session, pending).secret
+    secret = visits.prompt(tx, session, pending).secret
     step = int(wired.clock.now().timestamp()) // floor.PERIOD
     confirmed = visits.confirm(tx, USER, session, floor.code(secret, step))
     assert isinstance(confirmed, Confirmed), confirmed

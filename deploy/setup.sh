@@ -3,7 +3,7 @@
 #
 #   deploy/setup.sh runtime    what the server needs
 #   deploy/setup.sh dev        and what the tests and checks need
-#   deploy/setup.sh browser    a Chromium and oathtool for the tests, after dev
+#   deploy/setup.sh browser    a Chromium, oathtool and curl for the tests, after dev
 #
 # PYTHON names the Python to use; without it, the first of 3.11 or newer is taken.
 set -euo pipefail

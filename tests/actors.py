@@ -75,13 +75,16 @@ class Phone:
         self.settings = dict(parse_qsl(parts.query))
         self.key = keep_secret(self.settings["secret"])
         self.secret = base64.b32decode(self.key)
+        self.digits = int(self.settings.get("digits", 6))
+        self.period = int(self.settings.get("period", 30))
+        self.algorithm = self.settings.get("algorithm", "SHA1").lower()
 
     def code(self, moment: datetime, steps: int = 0) -> str:
-        counter = int(moment.timestamp()) // 30 + steps
-        digest = hmac.digest(self.secret, struct.pack(">Q", counter), "sha1")
+        counter = int(moment.timestamp()) // self.period + steps
+        digest = hmac.digest(self.secret, struct.pack(">Q", counter), self.algorithm)
         offset = digest[-1] & 15
         number = struct.unpack(">I", digest[offset : offset + 4])[0] & 0x7FFFFFFF
-        return f"{number % 1_000_000:06d}"
+        return f"{number % 10**self.digits:0{self.digits}d}"
 
 
 class Page(HTMLParser):
@@ -178,6 +181,14 @@ class Application:
             json={"result": result},
         )
 
+    def exchanges(self, code: str, **more: Any) -> Reply:
+        """Bring the code of a magic link, as the browser brought it back."""
+        return self.wire.request(
+            "POST",
+            "/api/v2/magic-link-challenge/token",
+            **{"headers": self.basic(), "json": {"code": code}, **more},
+        )
+
     def checks(self, result: str) -> dict[str, Any]:
         """Verify the signature by the published keys, and return the claims."""
         keys = KeySet.import_key_set(self.wire.request("GET", "/.well-known/jwks.json").json)
@@ -213,6 +224,15 @@ class Backend:
     def calls(self, method: str, path: str, **more: Any) -> Reply:
         headers = {"Authorization": f"Bearer {self.token}", **more.pop("headers", {})}
         return self.wire.request(method, f"/api/v2{path}", headers=headers, **more)
+
+    def asks_link(self, email: str, redirect_uri: str, **more: Any) -> Reply:
+        """Ask for a magic link."""
+        body = {"user_email": email, "redirect_uri": redirect_uri, **more}
+        reply = self.calls("POST", "/magic-link-challenge", json=body)
+        if reply.status == 200:
+            keep_secret(parse_qs(urlsplit(reply.json["waiting_url"]).query)["token"][0])
+            keep_secret((reply.json["magic_link"] or "/not told").rpartition("/")[2])
+        return reply
 
 
 @dataclass
@@ -296,6 +316,6 @@ class Browser:
         """The fields with which the browser was sent back to the application."""
         assert self.reply.status == 303, (self.reply.status, self.page.text)
         fields = dict(parse_qsl(urlsplit(self.reply.location).query, keep_blank_values=True))
-        if "result" in fields:
-            keep_secret(fields["result"])
+        for name in fields.keys() & {"result", "code"}:
+            keep_secret(fields[name])
         return fields

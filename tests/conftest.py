@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
@@ -27,9 +27,9 @@ from flask.testing import FlaskClient
 
 from app import create_app, db
 from app.config import Config
-from app.crypto import new_key
 from app.db import Database
 from app.models import Environment
+from app.services.api_keys import Permission
 from app.services.audit import OPERATOR
 from app.wiring import Services, wire
 from tests import actors
@@ -37,6 +37,8 @@ from tests import actors
 ROOT = Path(__file__).parent.parent
 BASE_URL = "http://localhost"
 REDIRECT_URI = "https://notes.example/callback"
+ENCRYPTION_KEYS = "test:" + "dGVzdGluZyBrZXkgb2YgMzIgYnl0ZXMsIG5vIG1vcmU="
+START = datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)
 
 
 class FixedClock:
@@ -84,8 +86,7 @@ def postgres() -> Iterator[sa.URL]:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file, to be copied for each test."""
     path = tmp_path_factory.mktemp("template") / "gatehouse.sqlite3"
-    database = Database(f"sqlite:///{path}")
-    db.upgrade(database.engine)
+    database = _prepare(f"sqlite:///{path}")
     with database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     database.engine.dispose()
@@ -97,10 +98,17 @@ def postgres_template(postgres: sa.URL) -> sa.URL:
     """A migrated PostgreSQL database, to be copied for each test."""
     name = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     _administer(postgres, f"CREATE DATABASE {name}")
-    database = Database(postgres.set(database=name).render_as_string(hide_password=False))
-    db.upgrade(database.engine)
-    database.engine.dispose()
+    _prepare(postgres.set(database=name).render_as_string(hide_password=False)).engine.dispose()
     return postgres.set(database=name)
+
+
+def _prepare(url: str) -> Database:
+    """Migrate a database and make its signing keys, which takes longer than most tests."""
+    wired = wire(make_config(url, Path("/nonexistent")), FixedClock(START))
+    db.upgrade(wired.database.engine)
+    with wired.database.writing() as tx:
+        wired.tokens.ensure_keys(tx)
+    return wired.database
 
 
 def _administer(server: sa.URL, statement: str) -> None:
@@ -112,7 +120,7 @@ def _administer(server: sa.URL, statement: str) -> None:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A fresh, migrated, empty database."""
+    """A fresh, migrated database that holds the signing keys and nothing else."""
     if request.param == "sqlite":
         path = tmp_path / "gatehouse.sqlite3"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
@@ -148,7 +156,7 @@ ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True
 
 @pytest.fixture
 def clock() -> FixedClock:
-    return FixedClock(datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC))
+    return FixedClock(START)
 
 
 @pytest.fixture
@@ -162,7 +170,7 @@ def make_config(database_url: str, data_dir: Path, **more: Any) -> Config:
         "data_dir": data_dir,
         "database_url": database_url,
         "secret_key": "a secret key of the tests, long enough",
-        "encryption_keys": new_key(),
+        "encryption_keys": ENCRYPTION_KEYS,
         "account_domain": "harbor-account",
         **more,
     }
@@ -242,7 +250,7 @@ class Harbor:
             self.organization = self.services.organizations.create(
                 tx, OPERATOR, environment=Environment.SANDBOX, name="Harbor"
             )
-            self.services.organizations.switch(tx, OPERATOR, self.organization, "totp", active=True)
+            self.services.method_settings.change(tx, OPERATOR, self.organization, active=True)
         self.notes = self.registers()
         self.backend = self.key()
         self.ada = self.person("ada@harbor.example")
@@ -276,7 +284,11 @@ class Harbor:
         )
 
     def key(
-        self, environment: Environment = Environment.SANDBOX, *, only: bool = False
+        self,
+        environment: Environment = Environment.SANDBOX,
+        *,
+        only: bool = False,
+        permissions: Iterable[Permission] | None = None,
     ) -> actors.Backend:
         """Make an API key, account-wide or of the organization alone."""
         with self.services.database.writing() as tx:
@@ -286,6 +298,7 @@ class Harbor:
                 environment=environment,
                 name="Tests",
                 organization=self.organization if only else None,
+                permissions=None if permissions is None else list(permissions),
             )
         return actors.Backend(self.wire, str(key.id), actors.keep_secret(secret))
 
@@ -409,7 +422,7 @@ class OverHttp:
         headers = dict(headers or {})
         if cookies:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        body = urlencode(data, doseq=True).encode() if data is not None else None
+        body = data if isinstance(data, bytes | None) else urlencode(data, doseq=True).encode()
         if json is not None:
             body, headers["Content-Type"] = dumps(json).encode(), "application/json"
         asked = urllib.request.Request(

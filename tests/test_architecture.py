@@ -15,11 +15,16 @@ from jinja2 import nodes
 
 from app.factors import FACTORS
 from app.services.audit import EventKind
+from tests.actors import Backend, keep_secret
 from tests.conftest import ONE_DATABASE, Harbor
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "app").rglob("*.py"))
-TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+REFERENCE = ROOT / "templates/reference"
+"""For developers, in English alone, as the API's own words are."""
+TEMPLATES = sorted(
+    path for path in (ROOT / "templates").rglob("*.html") if REFERENCE not in path.parents
+)
 
 
 def named(path: Path) -> str:
@@ -29,14 +34,20 @@ def named(path: Path) -> str:
 # Adding a factor, an event
 
 
+PAGES_OF_A_FACTOR = ("enroll", "challenge")
+
+
 def test_every_factor_has_its_two_templates_and_its_test() -> None:
     wanted = [
         path
-        for kind in FACTORS
+        for kind, factor in FACTORS.items()
         for path in (
-            f"templates/factors/{kind}/enroll.html",
-            f"templates/factors/{kind}/challenge.html",
             f"tests/factors/test_{kind}.py",
+            *(
+                f"templates/factors/{kind}/{page}.html"
+                for page in PAGES_OF_A_FACTOR
+                if factor.hosted
+            ),
         )
     ]
     assert [path for path in wanted if not (ROOT / path).is_file()] == []
@@ -44,7 +55,7 @@ def test_every_factor_has_its_two_templates_and_its_test() -> None:
 
 def test_every_folder_of_templates_belongs_to_a_factor() -> None:
     folders = {path.name for path in (ROOT / "templates/factors").iterdir() if path.is_dir()}
-    assert folders == set(FACTORS)
+    assert folders == {kind for kind, factor in FACTORS.items() if factor.hosted}
 
 
 def test_the_registry_knows_each_factor_by_its_own_name() -> None:
@@ -70,13 +81,15 @@ def test_every_kind_of_event_reads_subject_and_action() -> None:
 # Sizes
 
 LONG_MODULES = {
+    "app/services/enrollment.py": "binding an authenticator, from its ground to its confirmation",
+    "app/services/headless.py": "the guides' calls, with all that each may answer",
     "app/services/gateway_sessions.py": "the whole life of an ask, which every door goes through",
     "app/services/tokens.py": "all that is signed, so that one module holds the keys",
     "app/services/verification.py": "one attempt from charge to verdict, for codes of every kind",
 }
 LONG_FUNCTIONS = {
-    "app/services/gateway_sessions.py: open": "a row, one field a line",
     "app/services/tokens.py: issue_result": "the claims, one a line",
+    "app/wiring.py: wire": "each service once, after those that it uses",
 }
 
 
@@ -219,19 +232,56 @@ def test_a_page_s_code_holds_no_text_but_through_the_catalogs(path: Path) -> Non
 
 ANYONE, VISIT = "anyone", "the browser that a visit is bound to"
 BEARER, EITHER = "an API key's bearer token", "a bearer token, or an application's own secret"
+APPLICATION = "an application's own id and secret"
+LINK = "whoever reads the user's mailbox"
 CALLERS = {
     "static": ANYONE,
     "health.alive": ANYONE,
     "health.ready": ANYONE,
     "well_known.jwks": ANYONE,
+    "reference.openapi": ANYONE,
+    "reference.page": ANYONE,
     "token.create": ANYONE,  # it is where credentials are shown
     "token.create_v2": ANYONE,
+    "api_keys.create": BEARER,
+    "api_keys.index": BEARER,
+    "api_keys.show": BEARER,
+    "api_keys.replace": BEARER,
+    "api_keys.block": BEARER,
     "organizations.create": BEARER,
     "organizations.index": BEARER,
+    "organizations.show": BEARER,
+    "organizations.update": BEARER,
+    "organizations.delete": BEARER,
+    "applications.create": BEARER,
+    "applications.index": BEARER,
+    "applications.show": BEARER,
+    "applications.update": BEARER,
+    "applications.rotate": BEARER,
+    "applications.delete": BEARER,
     "users.create": BEARER,
+    "users.index": BEARER,
     "users.show": BEARER,
+    "users.update": BEARER,
+    "users.delete": BEARER,
+    "imports.create": BEARER,
+    "authenticators.index": BEARER,
+    "authenticators.remove": BEARER,
+    "authenticators.recovery_codes": BEARER,
+    "authenticators.unlock": BEARER,
+    "authenticators.approve": BEARER,
+    "authenticators.events": BEARER,
+    "messages.index": BEARER,
     "totp_connection.show": BEARER,
     "totp_connection.update": BEARER,
+    "totp_connection.patch": BEARER,
+    "totp_enrollments.create": BEARER,
+    "totp_enrollments.create_for": BEARER,
+    "totp_enrollments.confirm": BEARER,
+    "totp_challenges.create": BEARER,
+    "totp_challenges.validate": BEARER,
+    "magic_link_challenges.create": BEARER,
+    "magic_link_challenges.exchange": APPLICATION,
     "gateway_sessions.create": EITHER,
     "gateway_sessions.show": EITHER,
     "gateway_sessions.redeem": EITHER,
@@ -250,6 +300,10 @@ CALLERS = {
     "gateway.choose": VISIT,
     "gateway.recover": VISIT,
     "gateway.attempt_recovery": VISIT,
+    "gateway.link": VISIT,
+    "gateway.answer_link": VISIT,
+    "magic_link.landing": LINK,
+    "magic_link.follow": LINK,
     "gateway.due": VISIT,
     "gateway.cancel": VISIT,
     "gateway.ended": VISIT,
@@ -264,7 +318,10 @@ def routes(harbor: Harbor, *callers: str) -> Iterator[tuple[str, str, str]]:
     values = {
         "filename": "css/gatehouse.css",
         "domain": "harbor",
+        "client_id": harbor.notes.client_id,
+        "api_keys.client_id": harbor.backend.client_id,
         "id_or_email": harbor.ada,
+        "user_id": harbor.ada,
         "session_id": session,
         "visit_id": session.removeprefix("gateway-session_"),
         "authenticator_id": str(uuid.uuid4()),
@@ -272,7 +329,10 @@ def routes(harbor: Harbor, *callers: str) -> Iterator[tuple[str, str, str]]:
     app = harbor.wire.client.application  # type: ignore[attr-defined]
     for rule in app.url_map.iter_rules():
         if CALLERS[rule.endpoint] in callers:
-            path = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: values[found[1]], rule.rule)
+            path = rule.rule
+            for name in rule.arguments:
+                own = values.get(f"{rule.endpoint.partition('.')[0]}.{name}")
+                path = re.sub(rf"<(\w+:)?{name}>", own or values[name], path)
             for method in rule.methods - {"HEAD", "OPTIONS"}:
                 yield rule.endpoint, method, path
 
@@ -299,8 +359,8 @@ def test_a_call_of_the_api_without_credentials_is_401(harbor: Harbor) -> None:
         {"Cookie": f"token={key.token}; access_token={key.token}"},
         {"X-Api-Key": key.client_secret},
     ]
-    tried = list(routes(harbor, BEARER, EITHER))
-    assert len(tried) == 9
+    tried = list(routes(harbor, BEARER, EITHER, APPLICATION))
+    assert len(tried) > 30
     for endpoint, method, path in tried:
         for headers in wrong:
             reply = harbor.wire.request(method, path, headers=headers)
@@ -315,9 +375,38 @@ def test_an_application_s_secret_opens_only_what_the_table_says(harbor: Harbor) 
     for endpoint, method, path in routes(harbor, BEARER):
         reply = harbor.wire.request(method, path, headers=harbor.notes.basic())
         assert (reply.status, reply.error) == (403, "forbidden"), endpoint
-    for endpoint, method, path in routes(harbor, EITHER):
+    for endpoint, method, path in routes(harbor, EITHER, APPLICATION):
         reply = harbor.wire.request(method, path, headers=harbor.notes.basic())
         assert reply.status in {200, 422}, endpoint
+
+
+OF_A_KEY = {"api_keys.create", "api_keys.index", "applications.create", "applications.index"}
+"""Calls of each key on its own, whatever others there are."""
+
+
+@ONE_DATABASE
+def test_to_the_key_of_another_organization_all_is_unknown(harbor: Harbor) -> None:
+    """F82: what is there is told no differently from what is not."""
+    harbor.backend.calls("POST", "/organizations", json={"name": "Pier"})
+    made = harbor.backend.calls("POST", "/api-keys", json={"name": "Pier", "organization": "pier"})
+    keep_secret(made.json["client_secret"])
+    pier = Backend(harbor.wire, made.json["client_id"], made.json["client_secret"])
+    ask = {
+        "org_domain": "harbor",
+        "user_email": "ada@harbor.example",
+        "redirect_uri": harbor.notes.redirect_uri,
+    }
+    for endpoint, method, path in routes(harbor, BEARER, EITHER):
+        sent = {} if method == "GET" else {"json": ask}
+        reply = pier.calls(method, path.removeprefix("/api/v2"), **sent)
+        if endpoint.startswith("organizations."):
+            assert (reply.status, reply.error) == (403, "forbidden"), endpoint
+        elif endpoint in OF_A_KEY:
+            assert reply.status in {200, 422}, endpoint
+            assert harbor.notes.client_id not in reply.text
+            assert harbor.backend.client_id not in reply.text
+        else:
+            assert (reply.status, reply.error) == (404, "not_found"), (endpoint, method)
 
 
 @ONE_DATABASE

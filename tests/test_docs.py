@@ -13,8 +13,11 @@ from urllib.parse import unquote
 
 import pytest
 
+from app import jose
 from app.cli import gatehouse
 from app.config import PREFIX, Config
+from app.models import KeyUse
+from tests.actors import keep_secret
 from tests.conftest import ONE_DATABASE, FixedClock, Harbor
 from tests.web.api_v2.forgery import listening, parts, put, strangers
 
@@ -112,7 +115,12 @@ def test_the_guide_s_check_refuses_every_difference_by_name(
     callback.refuses("nonce", nonce="n-2")
     callback.refuses("nonce", nonce="")
     callback.refuses("sub", user_id=harbor.person("bo@harbor.example"))
-    callback.refuses("typ", harbor.backend.token)
+    with harbor.services.database.reading() as tx:
+        signer = harbor.services.tokens._signer(tx, KeyUse.RESULT)
+    claims = parts(callback.result)[1]
+    callback.refuses("typ", keep_secret(jose.sign(claims, typ="JWT", key=signer)))
+    # An access token is of another kind, too; a library may not even get so far as to see that.
+    callback.refuses("typ|signature", harbor.backend.token)
 
 
 @ONE_DATABASE

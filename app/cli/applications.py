@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-import click
+from datetime import timedelta
+from typing import Any
 
-from app.cli.desk import environment_option, json_option, services, tell
-from app.models import Environment
+import click
+from sqlalchemy.orm import Session
+
+from app.cli.desk import (
+    environment_option,
+    json_option,
+    overlap_option,
+    services,
+    tell,
+    tell_all,
+    told_moment,
+)
+from app.errors import NotFound
+from app.models import Application, Environment
 from app.services.audit import OPERATOR
+from app.wiring import Services
 
 
 @click.group("applications")
@@ -58,3 +72,62 @@ def create(
         as_json=as_json,
         heading=f"Registered {name}. Keep the secret: it is not shown again.",
     )
+
+
+@group.command("list")
+@environment_option
+@json_option
+def index(environment: Environment, as_json: bool) -> None:
+    """List the applications of an environment, newest first."""
+    wired = services()
+    with wired.database.reading() as tx:
+        applications, _ = wired.applications.page(tx, environment)
+        rows = [_shown(application) for application in applications]
+    tell_all(rows, as_json=as_json, nothing="There are no applications.")
+
+
+@group.command("rotate", short_help="Give an application a new secret.")
+@click.argument("client_id")
+@overlap_option
+@json_option
+def rotate(client_id: str, overlap: timedelta, as_json: bool) -> None:
+    """Give the application CLIENT_ID a new secret, which is shown this once."""
+    wired = services()
+    with wired.database.writing() as tx:
+        application = _find(wired, tx, client_id)
+        secret = wired.applications.replace_secret(tx, OPERATOR, application, overlap=overlap)
+    answer = {
+        "client_id": application.client_id,
+        "client_secret": secret,
+        "previous_secret_until": told_moment(wired.applications.overlaps_until(application)),
+    }
+    tell(answer, as_json=as_json, heading="Replaced. Keep the secret: it is not shown again.")
+
+
+@group.command("delete", short_help="Delete an application.")
+@click.argument("client_id")
+@json_option
+def delete(client_id: str, as_json: bool) -> None:
+    """Delete the application CLIENT_ID; its secrets and open gateway sessions die at once."""
+    wired = services()
+    with wired.database.writing() as tx:
+        application = _find(wired, tx, client_id)
+        wired.applications.delete(tx, OPERATOR, application)
+    tell(_shown(application), as_json=as_json, heading=f"Deleted {application.name}.")
+
+
+def _find(wired: Services, tx: Session, client_id: str) -> Application:
+    application = wired.applications.find(tx, client_id)
+    if application is None:
+        raise NotFound("application")
+    return application
+
+
+def _shown(application: Application) -> dict[str, Any]:
+    return {
+        "client_id": application.client_id,
+        "name": application.name,
+        "redirect_uris": application.redirect_uris,
+        "organizations": application.served_domains,
+        "created_at": told_moment(application.created_at),
+    }

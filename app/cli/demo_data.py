@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from app.cli.desk import json_option, services, tell
 from app.config import ConfigError
 from app.errors import NotFound
-from app.factors.totp import Totp
 from app.models import ApiKey, Application, Environment, Organization, User
 from app.services.audit import OPERATOR
 from app.wiring import Services
@@ -91,7 +90,7 @@ def _organization(wired: Services, tx: Session) -> Organization:
         organization = wired.organizations.create(
             tx, OPERATOR, environment=Environment.SANDBOX, name="Harbor", domain=DOMAIN
         )
-    wired.organizations.switch(tx, OPERATOR, organization, Totp.kind, active=True)
+    wired.method_settings.change(tx, OPERATOR, organization, active=True, methods=("app", "sms"))
     return organization
 
 
@@ -110,9 +109,13 @@ def _user(
 def _application(wired: Services, tx: Session) -> tuple[Application, str]:
     uri = _redirect_uri(wired)
     found = tx.scalar(
-        sa.select(Application).where(
-            Application.name == APPLICATION, Application.environment == Environment.SANDBOX
+        sa.select(Application)
+        .where(
+            Application.name == APPLICATION,
+            Application.environment == Environment.SANDBOX,
+            Application.deleted_at.is_(None),
         )
+        .order_by(Application.created_at)
     )
     if found is None:
         return wired.applications.create(
@@ -124,7 +127,14 @@ def _application(wired: Services, tx: Session) -> tuple[Application, str]:
 
 def _api_key(wired: Services, tx: Session) -> tuple[ApiKey, str]:
     found = tx.scalar(
-        sa.select(ApiKey).where(ApiKey.name == API_KEY, ApiKey.environment == Environment.SANDBOX)
+        sa.select(ApiKey)
+        .where(
+            ApiKey.name == API_KEY,
+            ApiKey.environment == Environment.SANDBOX,
+            ApiKey.organization_id.is_(None),
+            ApiKey.blocked_at.is_(None),
+        )
+        .order_by(ApiKey.created_at)
     )
     if found is None:
         return wired.api_keys.create(tx, OPERATOR, environment=Environment.SANDBOX, name=API_KEY)

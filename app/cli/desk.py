@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import click
@@ -11,6 +12,7 @@ import click
 from app import db
 from app.config import load
 from app.models import Environment
+from app.services.credentials import MOST_OVERLAP
 from app.wiring import Services, wire
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -43,8 +45,49 @@ def tell(answer: dict[str, Any], *, as_json: bool, heading: str) -> None:
     click.echo(heading)
     width = max(map(len, answer), default=0)
     for name, value in answer.items():
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        click.echo(f"  {name:<{width}}  {'-' if shown in (None, '') else shown}")
+        click.echo(f"  {name:<{width}}  {_cell(value)}")
+
+
+def tell_all(rows: list[dict[str, Any]], *, as_json: bool, nothing: str) -> None:
+    """Print a list, one line each for a person.
+
+    Args:
+        nothing: what a person is told of an empty one.
+    """
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    if not rows:
+        click.echo(nothing)
+        return
+    table = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def _cell(value: object) -> str:
+    shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+    return "-" if shown in (None, "") else str(shown)
+
+
+def overlap_option(command: Command) -> Command:
+    """Add --overlap-seconds."""
+    return click.option(
+        "--overlap-seconds",
+        "overlap",
+        type=click.IntRange(0, int(MOST_OVERLAP.total_seconds())),
+        default=0,
+        show_default=True,
+        callback=lambda _context, _parameter, value: timedelta(seconds=value),
+        help="How long the old secret works on, at most a week.",
+    )(command)
+
+
+def told_moment(moment: datetime | None) -> str | None:
+    """Return a moment as answers have it: RFC 3339, UTC."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
 
 
 def json_option(command: Command) -> Command:

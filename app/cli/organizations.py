@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import click
 
-from app.cli.desk import environment_option, json_option, services, tell
-from app.factors.totp import Totp
+from app.cli.desk import (
+    environment_option,
+    json_option,
+    services,
+    tell,
+    tell_all,
+    told_moment,
+)
 from app.models import Environment
 from app.services.audit import OPERATOR
 
@@ -44,7 +50,7 @@ def create(
             email_domains=email_domains,
             locale=locale,
         )
-        wired.organizations.switch(tx, OPERATOR, organization, Totp.kind, active=totp)
+        wired.method_settings.change(tx, OPERATOR, organization, active=totp)
     answer = {
         "id": str(organization.id),
         "name": organization.name,
@@ -54,3 +60,42 @@ def create(
         "totp_connection": "active" if totp else "inactive",
     }
     tell(answer, as_json=as_json, heading=f"Created {organization.name}.")
+
+
+@group.command("list")
+@environment_option
+@click.option("--deleted", is_flag=True, help="Those that can be restored, instead.")
+@json_option
+def index(environment: Environment, deleted: bool, as_json: bool) -> None:
+    """List the organizations of an environment, newest first."""
+    wired = services()
+    with wired.database.reading() as tx:
+        organizations, _ = wired.organizations.page(tx, environment, deleted=deleted)
+    rows = [
+        {
+            "domain": one.domain,
+            "name": one.name,
+            "created_at": told_moment(one.created_at),
+            "deleted_at": told_moment(one.deleted_at),
+        }
+        for one in organizations
+    ]
+    tell_all(rows, as_json=as_json, nothing="There are no such organizations.")
+
+
+@group.command("restore", short_help="Bring a deleted organization back.")
+@click.argument("domain")
+@environment_option
+@json_option
+def restore(domain: str, environment: Environment, as_json: bool) -> None:
+    """Bring the deleted organization DOMAIN back, with its users, keys and settings."""
+    wired = services()
+    with wired.database.writing() as tx:
+        organization = wired.organizations.restore(tx, OPERATOR, environment, domain)
+    answer = {
+        "id": str(organization.id),
+        "name": organization.name,
+        "domain": organization.domain,
+        "environment": environment.value,
+    }
+    tell(answer, as_json=as_json, heading=f"Restored {organization.name}.")

@@ -1,6 +1,11 @@
 """The registry of factors: adding one is a module, a row here, a template folder and a test."""
 
-from app.factors.base import Factor
+from app.factors.base import Factor, SecretFactor
+from app.factors.message_code import MessageCode
 from app.factors.totp import Totp
 
-FACTORS: dict[str, Factor] = {factor.kind: factor for factor in (Totp(),)}
+SECRET_FACTORS: dict[str, SecretFactor] = {factor.kind: factor for factor in (Totp(),)}
+MESSAGE_CODES: dict[str, MessageCode] = {
+    factor.kind: factor for factor in (MessageCode("sms", ("sms", "otp"), "urn:gatehouse:acr:sms"),)
+}
+FACTORS: dict[str, Factor] = {**SECRET_FACTORS, **MESSAGE_CODES}

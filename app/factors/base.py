@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Reason(StrEnum):
@@ -89,24 +90,59 @@ class Prompt:
     view: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tolerance:
+    """How far from the very moment an answer may be.
+
+    Attributes:
+        window: steps before and after this one that are accepted (RFC 6238 section 5.2).
+        strict: accept none after this one (ASVS 5.0, 6.5.5).
+    """
+
+    window: int = 1
+    strict: bool = False
+
+
+Parameters = Mapping[str, Any]
+"""What a factor has to know of one authenticator; what is not there is as usual."""
+
+
 class Factor(Protocol):
-    """A kind of method; one module, one row in `FACTORS`, one template folder."""
+    """A kind of method; one module, one row in `FACTORS`, and where pages ask for it, a folder of
+    templates."""
 
     kind: str
     amr: tuple[str, ...]
     """RFC 8176 values that a verification with it earns."""
     acr: str
+    hosted: bool
+    """Whether our pages can ask for it."""
+
+    def well_formed(self, answer: str) -> bool:
+        """Tell whether the answer could be one at all; if not, it is not worth an attempt."""
+        ...
+
+
+class SecretFactor(Factor, Protocol):
+    """A factor whose answers are judged by a secret that the user's device shares with us."""
 
     def begin_enrollment(self) -> bytes:
         """Return a fresh secret."""
         ...
 
-    def prompt(self, secret: bytes, subject: Subject) -> Prompt:
+    def prompt(self, secret: bytes, subject: Subject, parameters: Parameters) -> Prompt:
         """Return what to show so that the secret reaches the user's device."""
         ...
 
     def check(
-        self, secret: bytes, answer: str, *, now: datetime, last_step: int, strict: bool
+        self,
+        secret: bytes,
+        answer: str,
+        *,
+        now: datetime,
+        last_step: int,
+        parameters: Parameters,
+        tolerance: Tolerance,
     ) -> Outcome:
         """Judge an answer.
 
@@ -115,10 +151,7 @@ class Factor(Protocol):
             answer: what the user typed, as typed.
             now: UTC.
             last_step: the newest counter accepted so far, -1 for none.
-            strict: whether the organization narrows what is accepted.
+            parameters: of the authenticator.
+            tolerance: as the organization set it.
         """
-        ...
-
-    def well_formed(self, answer: str) -> bool:
-        """Tell whether the answer could be one at all; if not, it is not worth an attempt."""
         ...

@@ -8,20 +8,22 @@ KIND = "recovery_code"
 AMR = ("otp",)
 ACR = "urn:gatehouse:acr:recovery"
 LENGTH = 16
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's 32: no I, L, O, U to misread; 16 of them hold 80 bits."""
+"""At least: sixteen characters of five bits hold 80."""
+LONGEST = 32
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's 32: no I, L, O, U to misread."""
 _MISREAD = str.maketrans("ILO", "110")
 
 
-def new_code() -> str:
-    """Return 80 random bits as four groups of four letters and digits, never digits alone.
+def new_code(length: int = LENGTH) -> str:
+    """Return random letters and digits in groups of four, never digits alone.
 
     An answer of digits alone is thus always a one-time code, so its kind is known by its shape.
     """
     while True:
-        code = "".join(secrets.choice(_ALPHABET) for _ in range(LENGTH))
+        code = "".join(secrets.choice(ALPHABET) for _ in range(length))
         if not code.isdigit():
-            return "-".join(code[start : start + 4] for start in range(0, LENGTH, 4))
+            return "-".join(code[start : start + 4] for start in range(0, length, 4))
 
 
 def normalize(answer: str) -> str:
@@ -32,4 +34,5 @@ def normalize(answer: str) -> str:
 def well_formed(answer: str) -> bool:
     """Tell whether it could be a recovery code; if not, it is not worth an attempt."""
     code = normalize(answer)
-    return len(code) == LENGTH and set(code) <= set(_ALPHABET) and not code.isdigit()
+    fits = LENGTH <= len(code) <= LONGEST
+    return fits and set(code) <= set(ALPHABET) and not code.isdigit()

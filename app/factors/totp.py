@@ -1,4 +1,4 @@
-"""Codes from an authenticator app: TOTP (RFC 6238), by pyotp."""
+"""Codes from an authenticator app: TOTP (RFC 6238), by `cryptography`."""
 
 from __future__ import annotations
 
@@ -7,41 +7,59 @@ import secrets
 import unicodedata
 from datetime import datetime
 from hmac import compare_digest
+from urllib.parse import quote, urlencode
 
-import pyotp
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA512
+from cryptography.hazmat.primitives.twofactor.hotp import HOTP
 
-from app.factors.base import Accepted, Outcome, Prompt, Reason, Refused, Subject
+from app.factors.base import (
+    Accepted,
+    Outcome,
+    Parameters,
+    Prompt,
+    Reason,
+    Refused,
+    Subject,
+    Tolerance,
+)
 
 SECRET_BYTES = 20
 """160 bits, as RFC 4226 section 4 recommends."""
-DIGITS = 6
-PERIOD = 30
-WINDOW = 1
-"""Steps before and after this one that are accepted (RFC 6238 section 5.2)."""
-DRIFT_WINDOW = 20
-"""Steps either side that are searched to tell a wrong clock from a wrong code: ten minutes."""
+LEAST_SECRET_BYTES = 10
+"""80 bits: what other systems gave out, and we take over."""
+ALGORITHMS: dict[str, type[SHA1 | SHA256 | SHA512]] = {
+    "SHA1": SHA1,
+    "SHA256": SHA256,
+    "SHA512": SHA512,
+}
+USUAL: dict[str, str | int] = {"digits": 6, "period": 30, "algorithm": "SHA1"}
+"""What every authenticator app takes for granted."""
+DRIFT = 600
+"""Seconds either side that are searched to tell a wrong clock from a wrong code."""
 
 _IGNORED = {"Zs", "Pd", "Cf", "Cc"}
 """Unicode categories of spaces, dashes and invisible marks, which people copy with a code."""
+_LEAST_DIGITS = 6
 
 
 class Totp:
-    """Time-based codes: SHA-1, six digits, a new one every 30 seconds."""
+    """Time-based codes; as usual SHA-1, six digits, a new one every 30 seconds."""
 
     kind = "totp"
     amr: tuple[str, ...] = ("otp",)
     acr = "urn:gatehouse:acr:otp"
+    hosted = True
 
     def begin_enrollment(self) -> bytes:
         """Return a fresh 160-bit secret."""
         return secrets.token_bytes(SECRET_BYTES)
 
-    def prompt(self, secret: bytes, subject: Subject) -> Prompt:
+    def prompt(self, secret: bytes, subject: Subject, parameters: Parameters) -> Prompt:
         """Return the key as text and as the address that a QR code carries."""
         key = base64.b32encode(secret).decode()
-        uri = pyotp.TOTP(key).provisioning_uri(
-            name=_without_colon(subject.label), issuer_name=_without_colon(subject.issuer)
-        )
+        issuer, label = _without_colon(subject.issuer), _without_colon(subject.label)
+        fields = {"secret": key, "issuer": issuer, **unusual(parameters)}
+        uri = f"otpauth://totp/{quote(issuer)}:{quote(label)}?{urlencode(fields, quote_via=quote)}"
         return Prompt(secret=secret, view={"key": key, "uri": uri})
 
     def well_formed(self, answer: str) -> bool:
@@ -51,34 +69,56 @@ class Totp:
         """
         code = normalize(answer)
         digits = sum(mark.isdigit() for mark in code)
-        return digits >= DIGITS and not any(mark.isalpha() for mark in code)
+        return digits >= _LEAST_DIGITS and not any(mark.isalpha() for mark in code)
 
     def check(
-        self, secret: bytes, answer: str, *, now: datetime, last_step: int, strict: bool
+        self,
+        secret: bytes,
+        answer: str,
+        *,
+        now: datetime,
+        last_step: int,
+        parameters: Parameters,
+        tolerance: Tolerance,
     ) -> Outcome:
-        """Judge a code: right for a step near now, and newer than the last one accepted.
-
-        Strict means the current and the previous step only (ASVS 5.0, 6.5.5).
-        """
-        totp = pyotp.TOTP(base64.b32encode(secret).decode(), digits=DIGITS, interval=PERIOD)
-        code = normalize(answer)
-        current = int(now.timestamp()) // PERIOD
-        newest = current if strict else current + WINDOW
-        near = _matching(totp, code, range(current - WINDOW, newest + 1))
+        """Judge a code: right for a step near now, and newer than the last one accepted."""
+        codes, code = _codes(secret, parameters), normalize(answer)
+        period = int(parameters.get("period", USUAL["period"]))
+        current = int(now.timestamp()) // period
+        oldest = current - tolerance.window
+        newest = current + (0 if tolerance.strict else tolerance.window)
+        near = _matching(codes, code, list(range(oldest, newest + 1)))
         if unused := [step for step in near if step > last_step]:
             return Accepted(step=min(unused))
         if near:
             return Refused(reason=Reason.REPLAYED)
-        if far := _matching(totp, code, _by_distance(current, newest)):
-            drift = (far[0] - current) * PERIOD
-            return Refused(reason=Reason.CLOCK_OFF, step=far[0], drift=drift)
+        reach = DRIFT // period
+        far = _matching(codes, code, _around(current, reach, oldest, newest))
+        if far:
+            return Refused(reason=Reason.CLOCK_OFF, step=far[0], drift=(far[0] - current) * period)
         return Refused(reason=Reason.WRONG)
+
+
+def unusual(parameters: Parameters) -> dict[str, str | int]:
+    """Return what of an authenticator's parameters is not as usual."""
+    return {
+        name: parameters[name]
+        for name, usual in USUAL.items()
+        if parameters.get(name, usual) != usual
+    }
 
 
 def normalize(answer: str) -> str:
     """Return the digits as a person meant them: no spaces or dashes, and in ASCII."""
     kept = (mark for mark in answer if unicodedata.category(mark) not in _IGNORED)
     return "".join(_ascii_digit(mark) for mark in kept)
+
+
+def _codes(secret: bytes, parameters: Parameters) -> HOTP:
+    given = {**USUAL, **parameters}
+    algorithm = ALGORITHMS[str(given["algorithm"])]()
+    # Seeds that were taken over may be shorter than RFC 4226 asks.
+    return HOTP(secret, int(given["digits"]), algorithm, enforce_key_length=False)
 
 
 def _without_colon(name: str) -> str:
@@ -92,18 +132,14 @@ def _ascii_digit(mark: str) -> str:
     return mark if value is None else str(value)
 
 
-def _by_distance(current: int, newest: int) -> list[int]:
+def _around(current: int, reach: int, oldest: int, newest: int) -> list[int]:
     """Return the steps outside the accepted window, nearest first."""
-    around = range(current - DRIFT_WINDOW, current + DRIFT_WINDOW + 1)
-    outside = [step for step in around if not current - WINDOW <= step <= newest]
+    around = range(current - reach, current + reach + 1)
+    outside = [step for step in around if not oldest <= step <= newest]
     return sorted(outside, key=lambda step: abs(step - current))
 
 
-def _matching(totp: pyotp.TOTP, code: str, steps: range | list[int]) -> list[int]:
+def _matching(codes: HOTP, code: str, steps: list[int]) -> list[int]:
     """Return every step whose code this is; all are compared, so time tells nothing."""
     given = code.encode("utf-8", "surrogatepass")
-    return [
-        step
-        for step in steps
-        if step >= 0 and compare_digest(totp.generate_otp(step).encode(), given)
-    ]
+    return [step for step in steps if step >= 0 and compare_digest(codes.generate(step), given)]

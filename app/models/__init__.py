@@ -3,19 +3,24 @@
 from app.models.api_key import ApiKey
 from app.models.application import Application
 from app.models.authenticator import Authenticator, AuthenticatorStatus
+from app.models.authorization_code import AuthorizationCode
+from app.models.challenge import Challenge
 from app.models.event import Event
 from app.models.gateway_session import (
     GatewaySession,
     Intent,
     ResponseMode,
+    ResponseType,
     SessionStatus,
 )
+from app.models.idempotency_key import IdempotencyKey
+from app.models.magic_link import MagicLink
 from app.models.message import Message
 from app.models.method_setting import MethodSetting
 from app.models.organization import Environment, Organization
 from app.models.recovery_code import RecoveryCode
 from app.models.result import Result
-from app.models.signing_key import KeyState, SigningKey
+from app.models.signing_key import KeyState, KeyUse, SigningKey
 from app.models.user import User
 from app.models.verification import Purpose, Verification
 
@@ -24,17 +29,23 @@ __all__ = [
     "Application",
     "Authenticator",
     "AuthenticatorStatus",
+    "AuthorizationCode",
+    "Challenge",
     "Environment",
     "Event",
     "GatewaySession",
+    "IdempotencyKey",
     "Intent",
     "KeyState",
+    "KeyUse",
+    "MagicLink",
     "Message",
     "MethodSetting",
     "Organization",
     "Purpose",
     "RecoveryCode",
     "ResponseMode",
+    "ResponseType",
     "Result",
     "SessionStatus",
     "SigningKey",

@@ -29,9 +29,15 @@ class Application(Base):
     environment: Mapped[Environment] = mapped_column(name_of(Environment))
     name: Mapped[str]
     secret_hash: Mapped[str]
+    previous_secret_hash: Mapped[str | None]
+    previous_until: Mapped[datetime | None]
+    """Until then the secret before this one is accepted, too."""
     redirect_uris: Mapped[list[str]]
     """Compared as exact strings."""
     created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+    """From then on it is found by no door; what it asked stays on record."""
 
     organizations: Mapped[list[Organization]] = relationship(
         secondary=application_organizations, lazy="selectin"
@@ -42,6 +48,13 @@ class Application(Base):
     def client_id(self) -> str:
         """The id as it stands on the wire."""
         return str(self.id)
+
+    @property
+    def served_domains(self) -> list[str] | None:
+        """Slugs of those that it serves, without deleted ones; None means all."""
+        if not self.organizations:
+            return None
+        return sorted(one.domain for one in self.organizations if one.deleted_at is None)
 
     def serves(self, organization: Organization) -> bool:
         """Tell whether users of this organization may be sent by this application."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
@@ -34,11 +35,23 @@ class Authenticator(Base):
     gateway_session_id: Mapped[str | None] = mapped_column(
         ForeignKey("gateway_sessions.id", ondelete="SET NULL"), index=True
     )
-    """The session that began it: only that one may see its secret, and confirm it."""
+    """The session that began it, which alone may show its secret and confirm it; none if a backend
+    did."""
     kind: Mapped[str]
     status: Mapped[AuthenticatorStatus] = mapped_column(name_of(AuthenticatorStatus))
     secret: Mapped[str | None]
-    """Sealed for this row; gone once removed."""
+    """Sealed for this row; gone once removed, and none where codes are delivered."""
+    parameters: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """What its kind of factor has to know of it, such as the length of its codes."""
+    imported_hash: Mapped[str | None]
+    """Of a secret that came from another system: once removed, it does not come back by the same
+    file."""
+    recipient: Mapped[str | None]
+    """Where its codes are delivered to, such as a phone number in E.164."""
+    request_id: Mapped[str | None]
+    """`totp-enrollment_<KSUID>`, what a backend that began it was told."""
+    forced: Mapped[bool] = mapped_column(default=False)
+    """Whether an API key began it without a session and vouches that a human looked."""
     last_step: Mapped[int] = mapped_column(BigInteger, default=-1)
     """The newest counter that was accepted; only a greater one is accepted after it."""
     failures: Mapped[int] = mapped_column(default=0)

@@ -6,11 +6,12 @@ import uuid
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ColumnElement, ForeignKey, and_
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db import Base
 from app.models.application import Application
+from app.models.organization import Organization
 from app.models.types import name_of
 from app.models.user import User
 
@@ -40,6 +41,15 @@ class ResponseMode(StrEnum):
     FORM_POST = "form_post"
 
 
+class ResponseType(StrEnum):
+    """What the browser brings back to the application."""
+
+    RESULT = "result"
+    """The signed result itself."""
+    CODE = "code"
+    """An authorization code, which the application exchanges for the result."""
+
+
 class GatewaySession(Base):
     """One ask; whatever door opened it, it ends in at most one result."""
 
@@ -55,6 +65,9 @@ class GatewaySession(Base):
     )
     redirect_uri: Mapped[str]
     response_mode: Mapped[ResponseMode] = mapped_column(name_of(ResponseMode))
+    response_type: Mapped[ResponseType] = mapped_column(
+        name_of(ResponseType), default=ResponseType.RESULT
+    )
     intent: Mapped[Intent] = mapped_column(name_of(Intent))
     force_enroll: Mapped[bool] = mapped_column(default=False)
     """Whether an API key vouches that a human looked: the user enrolls anew, without verifying."""
@@ -80,6 +93,14 @@ class GatewaySession(Base):
         if self.status is SessionStatus.PENDING and now >= self.expires_at:
             return SessionStatus.EXPIRED
         return self.status
+
+    @classmethod
+    def found(cls) -> ColumnElement[bool]:
+        """Select by this: with its organization or its application it is gone for every door."""
+        organization = User.organization.has(Organization.deleted_at.is_(None))
+        return and_(
+            cls.application.has(Application.deleted_at.is_(None)), cls.user.has(organization)
+        )
 
     @property
     def short_id(self) -> str:

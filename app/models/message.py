@@ -30,4 +30,6 @@ class Message(Base):
     """Of its template in `templates/messages`."""
     subject: Mapped[str]
     body: Mapped[str]
+    """Sealed for this row."""
+    status: Mapped[str] = mapped_column(default="captured")
     created_at: Mapped[datetime]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
@@ -22,3 +23,5 @@ class MethodSetting(Base):
     active: Mapped[bool] = mapped_column(default=False)
     strict: Mapped[bool] = mapped_column(default=False)
     """Accept the current and the previous code only, not the next one."""
+    parameters: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """What else the organization set; see `app.services.method_settings`."""

@@ -34,3 +34,5 @@ class Organization(Base):
     locale: Mapped[str | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+    """From then on it is found by no door, until an operator restores it."""

@@ -20,5 +20,9 @@ class RecoveryCode(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     code_hash: Mapped[str]
+    authenticator_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("authenticators.id", ondelete="CASCADE"), index=True
+    )
+    """The pending authenticator that they came with; none of them works before it is confirmed."""
     used_at: Mapped[datetime | None]
     created_at: Mapped[datetime]

@@ -21,6 +21,14 @@ class KeyState(StrEnum):
     RETIRED = "retired"
 
 
+class KeyUse(StrEnum):
+    """What a key signs."""
+
+    RESULT = "result"
+    ACCESS = "access"
+    """Bearer tokens of the REST API, in the algorithm that clients of the guides insist on."""
+
+
 class SigningKey(Base):
     """One key of the deployment, known by its `kid`."""
 
@@ -28,6 +36,7 @@ class SigningKey(Base):
     __table_args__ = (
         Index(
             "uq_signing_keys_one_active",
+            "use",
             "state",
             unique=True,
             sqlite_where=text("state <> 'retired'"),
@@ -36,6 +45,7 @@ class SigningKey(Base):
     )
 
     kid: Mapped[str] = mapped_column(primary_key=True)
+    use: Mapped[KeyUse] = mapped_column(name_of(KeyUse))
     algorithm: Mapped[str]
     state: Mapped[KeyState] = mapped_column(name_of(KeyState))
     public: Mapped[dict[str, Any]]

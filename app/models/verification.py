@@ -28,9 +28,15 @@ class Verification(Base):
     __table_args__ = (Index(None, "authenticator_id", "step"),)
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
-    gateway_session_id: Mapped[str] = mapped_column(
+    user_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), index=True
+    )
+    gateway_session_id: Mapped[str | None] = mapped_column(
         ForeignKey("gateway_sessions.id", ondelete="CASCADE"), index=True
     )
+    """None if a backend brought the answer without a session."""
+    challenge_id: Mapped[str | None]
+    """What the backend was told as `request_id`."""
     authenticator_id: Mapped[uuid.UUID | None] = mapped_column(
         ForeignKey("authenticators.id", ondelete="SET NULL")
     )

@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.clock import Clock
-from app.models import Event, GatewaySession
+from app.models import Event, GatewaySession, User
 
 
 class EventKind(StrEnum):
     """Every kind of event; a retired name is never used again."""
 
+    API_KEY_BLOCKED = "api_key:blocked"
     API_KEY_CREATED = "api_key:created"
     API_KEY_SECRET_REPLACED = "api_key:secret_replaced"  # noqa: S105
     APPLICATION_CREATED = "application:created"
+    APPLICATION_DELETED = "application:deleted"
     APPLICATION_SECRET_REPLACED = "application:secret_replaced"  # noqa: S105
+    APPLICATION_UPDATED = "application:updated"
     AUTHENTICATOR_CONFIRMED = "authenticator:confirmed"
+    AUTHENTICATOR_IMPORTED = "authenticator:imported"
+    AUTHENTICATOR_REMOVED = "authenticator:removed"
     AUTHENTICATORS_RESET = "authenticator:reset"
     AUTHENTICATORS_SUSPENDED = "authenticator:suspended"
+    AUTHORIZATION_CODE_REPLAYED = "authorization_code:replayed"
+    CHALLENGE_CREATED = "challenge:created"
     ENROLLMENT_BEGUN = "enrollment:begun"
     GATEWAY_SESSION_CANCELLED = "gateway_session:cancelled"
     GATEWAY_SESSION_ENTERED = "gateway_session:entered"
     GATEWAY_SESSION_FAILED = "gateway_session:failed"
     GATEWAY_SESSION_OPENED = "gateway_session:opened"
+    MAGIC_LINK_CODE_SHOWN = "magic_link:code_shown"
+    MAGIC_LINK_CREATED = "magic_link:created"
     METHOD_SETTING_CHANGED = "method_setting:changed"
     ORGANIZATION_CREATED = "organization:created"
+    ORGANIZATION_DELETED = "organization:deleted"
+    ORGANIZATION_RESTORED = "organization:restored"
+    ORGANIZATION_UPDATED = "organization:updated"
     RECOVERY_CODES_ISSUED = "recovery_codes:issued"
     RECOVERY_CODE_USED = "recovery_codes:used"
     REENROLLMENT_APPROVED = "reenrollment:approved"
@@ -36,8 +50,11 @@ class EventKind(StrEnum):
     RESULT_REDEEMED = "result:redeemed"
     RESULT_REPLAYED = "result:replayed"
     SIGNING_KEY_ROTATED = "signing_key:rotated"
+    USERS_IMPORTED = "user:imported"
     USER_CREATED = "user:created"
+    USER_DELETED = "user:deleted"
     USER_UNLOCKED = "user:unlocked"
+    USER_UPDATED = "user:updated"
     VERIFICATION_ACCEPTED = "verification:accepted"
     VERIFICATION_REFUSED = "verification:refused"
 
@@ -75,19 +92,62 @@ class Audit:
         *,
         organization_id: uuid.UUID | None = None,
         user_id: uuid.UUID | None = None,
+        user: User | None = None,
         gateway_session: GatewaySession | None = None,
         **detail: str | int | bool | None,
     ) -> None:
-        """Append one event; `detail` holds names and numbers, never a secret or a code."""
+        """Append one event; `detail` holds names and numbers, never a secret or a code.
+
+        Args:
+            user: stands for `organization_id` and `user_id`.
+        """
         tx.add(
             Event(
                 at=self._clock.now(),
                 kind=kind.value,
                 actor=actor.name,
                 address=actor.address,
-                organization_id=organization_id,
-                user_id=gateway_session.user_id if gateway_session else user_id,
+                organization_id=user.organization_id if user else organization_id,
+                user_id=user.id if user else _user_of(gateway_session, user_id),
                 gateway_session_id=gateway_session.id if gateway_session else None,
                 detail=detail,
             )
         )
+
+    def record_each(
+        self,
+        tx: Session,
+        kind: EventKind,
+        actor: Actor,
+        /,
+        *,
+        organization_id: uuid.UUID,
+        details: Sequence[tuple[uuid.UUID, dict[str, str]]],
+    ) -> None:
+        """Append one event for each of many users, in few statements.
+
+        Args:
+            details: ids of the users, each with what `record` takes as `detail`.
+        """
+        common = {
+            "at": self._clock.now(),
+            "kind": kind.value,
+            "actor": actor.name,
+            "address": actor.address,
+            "organization_id": organization_id,
+        }
+        rows = [{**common, "user_id": user_id, "detail": detail} for user_id, detail in details]
+        if rows:
+            tx.execute(sa.insert(Event), rows)
+
+    def page(self, tx: Session, user: User, *, page: int, per_page: int) -> tuple[list[Event], int]:
+        """Return a page of what happened to a user, newest first, and how much it was."""
+        mine = sa.and_(Event.organization_id == user.organization_id, Event.user_id == user.id)
+        total = tx.scalar(sa.select(sa.func.count()).select_from(Event).where(mine)) or 0
+        newest = sa.select(Event).where(mine).order_by(Event.id.desc())
+        rows = tx.scalars(newest.limit(per_page).offset((page - 1) * per_page))
+        return list(rows), total
+
+
+def _user_of(session: GatewaySession | None, user_id: uuid.UUID | None) -> uuid.UUID | None:
+    return session.user_id if session else user_id

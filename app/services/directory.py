@@ -1,22 +1,28 @@
-"""Users: creating and finding the people of an organization."""
+"""Users: the people of an organization, from creating them to deleting them."""
 
 from __future__ import annotations
 
 import uuid
 from typing import Any
 
-import phonenumbers
 import sqlalchemy as sa
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.clock import Clock
+from app.db import touched_one
 from app.errors import Invalid, NotFound, Refusal
 from app.models import Organization, User
 from app.services.audit import Actor, Audit, EventKind
-
-_EXTERNAL_ID_LENGTH = 255
+from app.services.user_fields import (
+    UserChanges,
+    apply,
+    checked,
+    checked_email,
+    checked_external_id,
+    checked_phone_number,
+    email_key,
+)
 
 
 class Directory:
@@ -46,12 +52,13 @@ class Directory:
         now = self._clock.now()
         address = checked_email(email)
         user = User(
+            id=uuid.uuid4(),
             organization_id=organization.id,
             organization=organization,
             email=address,
-            email_key=_email_key(address),
+            email_key=email_key(address),
             phone_number=checked_phone_number(phone_number) if phone_number else None,
-            external_id=_checked_external_id(external_id) if external_id else None,
+            external_id=checked_external_id(external_id) if external_id else None,
             profile=profile or {},
             created_at=now,
             updated_at=now,
@@ -72,17 +79,24 @@ class Directory:
         )
         return user
 
-    def find(self, tx: Session, organization: Organization, id_or_email: str) -> User:
+    def find(
+        self, tx: Session, organization: Organization, id_or_email: str, *, locked: bool = False
+    ) -> User:
         """Return the organization's user with this id or this e-mail address.
+
+        Args:
+            locked: whether to hold the row until the transaction ends.
 
         Raises:
             NotFound: nobody here has it.
         """
         mine = sa.select(User).where(User.organization_id == organization.id)
+        if locked:
+            mine = mine.with_for_update().execution_options(populate_existing=True)
         if (user_id := _uuid(id_or_email)) is not None:
             found = tx.scalar(mine.where(User.id == user_id))
         elif (address := _email(id_or_email)) is not None:
-            found = tx.scalar(mine.where(User.email_key == _email_key(address)))
+            found = tx.scalar(mine.where(User.email_key == email_key(address)))
         else:
             found = None
         if found is None:
@@ -90,54 +104,75 @@ class Directory:
         found.organization = organization
         return found
 
+    def page(
+        self, tx: Session, organization: Organization, *, page: int, per_page: int
+    ) -> tuple[list[User], int]:
+        """Return a page of the organization's users, newest first, and their number."""
+        mine = User.organization_id == organization.id
+        total = tx.scalar(sa.select(sa.func.count()).select_from(User).where(mine)) or 0
+        newest = sa.select(User).where(mine).order_by(User.created_at.desc(), User.id.desc())
+        rows = tx.scalars(newest.limit(per_page).offset((page - 1) * per_page))
+        return list(rows), total
+
+    def update(
+        self,
+        tx: Session,
+        actor: Actor,
+        organization: Organization,
+        id_or_email: str,
+        changes: UserChanges,
+    ) -> User:
+        """Change what is given of a user, and record the names of what changed.
+
+        Raises:
+            NotFound: nobody here has this id or address.
+            Invalid: a value can't be used.
+            Refusal: `email_taken` or `external_id_taken` within the organization.
+        """
+        user = self.find(tx, organization, id_or_email, locked=True)
+        wanted = checked(changes)
+        try:
+            with tx.begin_nested():
+                changed = apply(user, wanted)
+                self._refuse_taken(tx, user)
+        except IntegrityError:  # somebody else was faster
+            apply(user, wanted)
+            self._refuse_taken(tx, user)
+            raise
+        if changed:
+            user.updated_at = self._clock.now()
+            self._audit.record(
+                tx,
+                EventKind.USER_UPDATED,
+                actor,
+                organization_id=organization.id,
+                user_id=user.id,
+                fields=", ".join(changed),
+            )
+        return user
+
+    def delete(self, tx: Session, actor: Actor, organization: Organization, user: User) -> None:
+        """Delete a user with all that the user has; only the events stay.
+
+        Raises:
+            NotFound: somebody else deleted the user first.
+        """
+        mine = sa.delete(User).where(User.organization_id == organization.id, User.id == user.id)
+        if not touched_one(tx, mine):
+            raise NotFound("user")
+        self._audit.record(
+            tx, EventKind.USER_DELETED, actor, organization_id=organization.id, user_id=user.id
+        )
+
     def _refuse_taken(self, tx: Session, user: User) -> None:
-        mine = sa.select(User.id).where(User.organization_id == user.organization_id)
+        mine = sa.select(User.id).where(
+            User.organization_id == user.organization_id, User.id != user.id
+        )
         with tx.no_autoflush:
             if tx.scalar(mine.where(User.email_key == user.email_key)):
                 raise _email_taken()
             if user.external_id and tx.scalar(mine.where(User.external_id == user.external_id)):
                 raise Refusal("external_id_taken", "external_id has already been taken")
-
-
-def checked_email(value: str) -> str:
-    """Return the address in its normal form (ASCII before the @, a syntactically valid domain).
-
-    Raises:
-        Invalid: it is not an address.
-    """
-    try:
-        # ASCII only: no two spellings of one address, no look-alike letters.
-        return (
-            validate_email(value, check_deliverability=False, allow_smtputf8=False).ascii_email
-            or ""
-        )
-    except EmailNotValidError as error:
-        raise Invalid("email", f"{error} Write one such as ada@example.com.") from None
-
-
-def checked_phone_number(value: str) -> str:
-    """Return the number in E.164, such as +33612345678.
-
-    Raises:
-        Invalid: it is not a possible number with its country code.
-    """
-    try:
-        number = phonenumbers.parse(value, None)
-    except phonenumbers.NumberParseException:
-        number = None
-    if number is None or not phonenumbers.is_valid_number(number):
-        raise Invalid("phone_number", "write it in E.164, such as +33612345678.")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def _checked_external_id(value: str) -> str:
-    if len(value) > _EXTERNAL_ID_LENGTH or not value.isprintable():
-        raise Invalid("external_id", f"use 1 to {_EXTERNAL_ID_LENGTH} printable characters.")
-    return value
-
-
-def _email_key(address: str) -> str:
-    return address.lower()
 
 
 def _email_taken() -> Refusal:
@@ -147,7 +182,7 @@ def _email_taken() -> Refusal:
 def _email(value: str) -> str | None:
     """Return the address as `create` would keep it, so that only its own spellings find a user."""
     try:
-        return checked_email(value.strip())
+        return checked_email(value)
     except Invalid:
         return None
 

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from app.clock import Clock
 from app.crypto import Vault
 from app.db import lock, touched_one
-from app.factors import FACTORS
+from app.factors import MESSAGE_CODES, SECRET_FACTORS
 from app.factors.base import Prompt, Reason, Refused, Subject
+from app.factors.totp import Totp
 from app.models import (
     Authenticator,
     AuthenticatorStatus,
@@ -25,11 +26,14 @@ from app.models import (
 )
 from app.services.audit import Actor, Audit, EventKind
 from app.services.delivery import Delivery
+from app.services.method_settings import MethodSettings
 from app.services.recovery import REENROLLMENTS, Recovery
-from app.services.verification import Verifications, secret_place
+from app.services.verification import Occasion, Verifications, secret_place
 
 PENDING_FOR = timedelta(minutes=30)
 MOST_PER_USER = 10
+VOUCHED_FOR = timedelta(minutes=20)
+"""So long an authenticator that was verified vouches for a new one (NIST SP 800-63B-4, 4.1.2.1)."""
 
 
 class Ground(StrEnum):
@@ -59,6 +63,7 @@ class Enrollment:
         self,
         clock: Clock,
         vault: Vault,
+        method_settings: MethodSettings,
         verifications: Verifications,
         recovery: Recovery,
         delivery: Delivery,
@@ -66,71 +71,110 @@ class Enrollment:
     ) -> None:
         self._clock = clock
         self._vault = vault
+        self._method_settings = method_settings
         self._verifications = verifications
         self._recovery = recovery
         self._delivery = delivery
         self._audit = audit
 
-    def begin(self, tx: Session, actor: Actor, session: GatewaySession, kind: str) -> Authenticator:
+    def ground(
+        self, tx: Session, user: User, *, session: GatewaySession | None = None, forced: bool
+    ) -> Ground | None:
+        """Tell on what ground the user may add an authenticator, if on any.
+
+        Args:
+            session: the one in which the user is at a browser; without it a backend asks, which
+                knows from its own call that a recovery code was used.
+            forced: whether an API key says that a human looked.
+        """
+        if forced:
+            return Ground.FORCED
+        if self.has(tx, user, AuthenticatorStatus.ACTIVE):
+            return Ground.VOUCHED if session and self._vouched(tx, session) else None
+        if user.enrollment_open:
+            return Ground.FIRST
+        if not self.is_due(tx, user):
+            return None
+        if user.reenrollment_approved:
+            return Ground.APPROVED
+        recovered = session is None or self._verifications.accepted(tx, session, Purpose.RECOVERY)
+        return Ground.RECOVERED if recovered else None
+
+    def begin(
+        self,
+        tx: Session,
+        actor: Actor,
+        user: User,
+        kind: str,
+        *,
+        session: GatewaySession | None = None,
+        request_id: str | None = None,
+        forced: bool = False,
+    ) -> Authenticator:
         """Start an authenticator that counts for nothing until its first code confirms it.
 
-        One that this session began before is given up for it.
+        One that this session, or a backend, began before is given up for it.
+
+        Args:
+            session: the one whose pages show it; without it a backend does.
+            request_id: what that backend is told.
+            forced: see `ground`.
         """
         now = self._clock.now()
-        lock(tx, GatewaySession.id, session.id)
-        tx.execute(
-            sa.delete(Authenticator).where(
-                Authenticator.gateway_session_id == session.id,
-                Authenticator.status == AuthenticatorStatus.PENDING,
-            )
-        )
+        self._give_up(tx, user, session)
+        settings = self._method_settings.of_user(tx, user)
+        ends = now + PENDING_FOR
         pending = Authenticator(
             id=uuid.uuid4(),
-            user_id=session.user_id,
-            gateway_session_id=session.id,
+            user_id=user.id,
+            gateway_session_id=session.id if session else None,
+            request_id=request_id,
+            forced=forced,
             kind=kind,
             status=AuthenticatorStatus.PENDING,
+            parameters=settings.parameters if kind == Totp.kind else {},
+            recipient=user.phone_number if kind in MESSAGE_CODES else None,
             created_at=now,
-            expires_at=min(now + PENDING_FOR, session.expires_at),
+            expires_at=min(ends, session.expires_at) if session else ends,
         )
-        secret = FACTORS[kind].begin_enrollment()
-        pending.secret = self._vault.seal(secret, place=secret_place(pending.id))
+        if kind in SECRET_FACTORS:
+            secret = SECRET_FACTORS[kind].begin_enrollment()
+            pending.secret = self._vault.seal(secret, place=secret_place(pending.id))
         tx.add(pending)
+        tx.flush()
         self._audit.record(
-            tx,
-            EventKind.ENROLLMENT_BEGUN,
-            actor,
-            organization_id=session.user.organization_id,
-            gateway_session=session,
-            kind=kind,
+            tx, EventKind.ENROLLMENT_BEGUN, actor, user=user, gateway_session=session, kind=kind
         )
         return pending
 
-    def pending(self, tx: Session, session: GatewaySession) -> Authenticator | None:
-        """Return what this session began and has not confirmed yet."""
+    def pending(
+        self, tx: Session, user: User, session: GatewaySession | None = None
+    ) -> Authenticator | None:
+        """Return what this session (or a backend) began and has not confirmed yet."""
         return tx.scalar(
             sa.select(Authenticator).where(
-                Authenticator.gateway_session_id == session.id,
-                Authenticator.status == AuthenticatorStatus.PENDING,
-                Authenticator.expires_at > self._clock.now(),
+                _begun(user, session), Authenticator.expires_at > self._clock.now()
             )
         )
 
-    def prompt(self, authenticator: Authenticator, session: GatewaySession) -> Prompt:
+    def prompt(self, tx: Session, authenticator: Authenticator, user: User) -> Prompt:
         """Return what the user needs to add a pending authenticator to a device."""
         secret = self._vault.open(authenticator.secret or "", place=secret_place(authenticator.id))
-        subject = Subject(issuer=session.user.organization.name, label=session.user.email)
-        return FACTORS[authenticator.kind].prompt(secret, subject)
+        issuer = self._method_settings.of_user(tx, user).issuer or user.organization.name
+        subject = Subject(issuer=issuer, label=user.email)
+        factor = SECRET_FACTORS[authenticator.kind]
+        return factor.prompt(secret, subject, authenticator.parameters)
 
     def confirm(
         self,
         tx: Session,
         actor: Actor,
-        session: GatewaySession,
+        user: User,
         pending: Authenticator,
         answer: str,
         *,
         ground: Ground,
+        occasion: Occasion,
     ) -> Verification | Refused:
         """Make a pending authenticator count, if the answer proves that it works.
 
@@ -139,11 +183,11 @@ class Enrollment:
                 change, so of several enrollments side by side on one ground, one gets through.
         """
         verdict = self._verifications.attempt(
-            tx, actor, session, pending, answer, purpose=Purpose.ENROLLMENT
+            tx, actor, user, [pending], answer, purpose=Purpose.ENROLLMENT, occasion=occasion
         )
         if isinstance(verdict, Refused):
             return verdict
-        if not self._use(tx, session, ground):
+        if not self._use(tx, user, ground):
             verdict.accepted, verdict.reason = False, Reason.EXPIRED.value
             return Refused(reason=Reason.EXPIRED)
         confirm = (
@@ -158,19 +202,19 @@ class Enrollment:
         )
         if not touched_one(tx, confirm):
             raise RuntimeError("a pending authenticator was confirmed twice")
+        tx.refresh(pending, ["status", "confirmed_at", "expires_at"])
+        self._recovery.activate(tx, user, pending)
         self._audit.record(
             tx,
             EventKind.AUTHENTICATOR_CONFIRMED,
             actor,
-            organization_id=session.user.organization_id,
-            gateway_session=session,
+            user=user,
+            gateway_session=occasion.session,
             kind=pending.kind,
             authenticator=str(pending.id),
             ground=ground.value,
         )
-        self._delivery.notify(
-            tx, actor, session.user.organization, session.user, "authenticator_added"
-        )
+        self._delivery.notify(tx, actor, user.organization, user, "authenticator_added")
         return verdict
 
     def approve(self, tx: Session, actor: Actor, organization: Organization, user: User) -> bool:
@@ -181,14 +225,7 @@ class Enrollment:
         """
         due = self.is_due(tx, user)
         user.reenrollments, user.reenrollment_approved = 0, due
-        self._audit.record(
-            tx,
-            EventKind.REENROLLMENT_APPROVED,
-            actor,
-            organization_id=organization.id,
-            user_id=user.id,
-            due=due,
-        )
+        self._audit.record(tx, EventKind.REENROLLMENT_APPROVED, actor, user=user, due=due)
         return due
 
     def force(self, tx: Session, user: User) -> None:
@@ -242,16 +279,29 @@ class Enrollment:
             self._delivery.notify(tx, actor, organization, user, "authenticators_reset")
         return count
 
-    def _use(self, tx: Session, session: GatewaySession, ground: Ground) -> bool:
+    def _give_up(self, tx: Session, user: User, session: GatewaySession | None) -> None:
+        if session is not None:
+            lock(tx, GatewaySession.id, session.id)
+        else:
+            lock(tx, User.id, user.id)
+        tx.execute(sa.delete(Authenticator).where(_begun(user, session)))
+
+    def _vouched(self, tx: Session, session: GatewaySession) -> bool:
+        """Tell whether this session lately verified an authenticator that the user still has."""
+        lately = self._clock.now() - VOUCHED_FOR
+        proof = self._verifications.accepted(tx, session, Purpose.VERIFICATION, since=lately)
+        return proof is not None
+
+    def _use(self, tx: Session, user: User, ground: Ground) -> bool:
         """Use up the ground, and let what is replaced die: both, or neither and False."""
         with tx.begin_nested() as savepoint:
-            if used := self._used(tx, session, ground):
+            if used := self._used(tx, user, ground):
                 return used
             savepoint.rollback()
         return False
 
-    def _used(self, tx: Session, session: GatewaySession, ground: Ground) -> bool:
-        mine = sa.update(User).where(User.id == session.user_id)
+    def _used(self, tx: Session, user: User, ground: Ground) -> bool:
+        mine = sa.update(User).where(User.id == user.id)
         match ground:
             case Ground.VOUCHED:
                 return True
@@ -262,24 +312,32 @@ class Enrollment:
             case Ground.APPROVED:
                 approved = mine.where(User.reenrollment_approved)
                 used = touched_one(tx, approved.values(reenrollment_approved=False))
-                return used and self._replace(tx, session, AuthenticatorStatus.SUSPENDED)
+                return used and self._replace(tx, user, AuthenticatorStatus.SUSPENDED)
             case Ground.RECOVERED:
                 counted = mine.where(User.reenrollments < REENROLLMENTS)
                 one_more = {"reenrollments": User.reenrollments + 1, "reenrollment_approved": False}
                 used = touched_one(tx, counted.values(one_more))
-                return used and self._replace(tx, session, AuthenticatorStatus.SUSPENDED)
+                return used and self._replace(tx, user, AuthenticatorStatus.SUSPENDED)
             case Ground.FORCED:
                 touched_one(tx, mine.values(enrollment_open=False, reenrollment_approved=False))
                 both = (AuthenticatorStatus.SUSPENDED, AuthenticatorStatus.ACTIVE)
-                self._replace(tx, session, *both)
+                self._replace(tx, user, *both)
                 return True
 
-    def _replace(
-        self, tx: Session, session: GatewaySession, *statuses: AuthenticatorStatus
-    ) -> bool:
+    def _replace(self, tx: Session, user: User, *statuses: AuthenticatorStatus) -> bool:
         removed = tx.execute(
             sa.update(Authenticator)
-            .where(Authenticator.user_id == session.user_id, Authenticator.status.in_(statuses))
+            .where(Authenticator.user_id == user.id, Authenticator.status.in_(statuses))
             .values(status=AuthenticatorStatus.REMOVED, removed_at=self._clock.now(), secret=None)
         )
         return bool(removed.rowcount)  # type: ignore[attr-defined]
+
+
+def _begun(user: User, session: GatewaySession | None) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        Authenticator.user_id == user.id,
+        Authenticator.status == AuthenticatorStatus.PENDING,
+        Authenticator.gateway_session_id.is_(None)
+        if session is None
+        else Authenticator.gateway_session_id == session.id,
+    )

@@ -21,9 +21,11 @@ from app.models import (
     Application,
     GatewaySession,
     Intent,
+    MagicLink,
     Organization,
     Purpose,
     ResponseMode,
+    ResponseType,
     Result,
     SessionStatus,
     User,
@@ -31,9 +33,10 @@ from app.models import (
 )
 from app.models.gateway_session import ID_PREFIX
 from app.services.audit import Actor, Audit, EventKind
+from app.services.authorization_codes import AuthorizationCodes
 from app.services.directory import Directory
 from app.services.enrollment import MOST_PER_USER, Enrollment
-from app.services.organizations import Organizations
+from app.services.method_settings import MethodSettings
 from app.services.tokens import Tokens, status_of
 from app.services.verification import Verifications, live
 
@@ -65,6 +68,7 @@ class Ask:
     nonce: str | None = None
     locale: str | None = None
     response_mode: ResponseMode = ResponseMode.QUERY
+    response_type: ResponseType = ResponseType.RESULT
     intent: Intent = Intent.VERIFY
     force_enroll: bool = False
 
@@ -90,7 +94,8 @@ class Answer:
     """What goes back to the application, and how.
 
     Attributes:
-        fields: `state`, `session_id`, and either `result` or `error` and `error_description`.
+        fields: `state`, `session_id` (`request_id` if it rests on a magic link), and either
+            `result` or `code`, or `error` and `error_description`.
     """
 
     redirect_uri: str
@@ -112,21 +117,23 @@ class GatewaySessions:
         config: Config,
         clock: Clock,
         vault: Vault,
-        organizations: Organizations,
+        method_settings: MethodSettings,
         directory: Directory,
         enrollment: Enrollment,
         verifications: Verifications,
         tokens: Tokens,
+        authorization_codes: AuthorizationCodes,
         audit: Audit,
     ) -> None:
         self._base_url = config.base_url
         self._clock = clock
         self._vault = vault
-        self._organizations = organizations
+        self._method_settings = method_settings
         self._directory = directory
         self._enrollment = enrollment
         self._verifications = verifications
         self._tokens = tokens
+        self._authorization_codes = authorization_codes
         self._audit = audit
 
     def open(
@@ -146,13 +153,51 @@ class GatewaySessions:
         """
         user = self._user_of(tx, organization, ask)
         _check_fields(application, ask)
-        offered = self._organizations.offered(tx, organization)
+        offered = self._method_settings.hosted(tx, organization)
         if not offered:
             raise Refusal(
                 "totp_connection_inactive",
                 f"The organization {organization.domain} offers no method. Switch its TOTP "
                 "connection on.",
             )
+        if ask.intent is Intent.ENROLL:
+            _check_room(tx, user, offered)
+        enrolls = ask.intent is Intent.ENROLL or ask.force_enroll or user.enrollment_open
+        lasts = ENROLL_FOR if enrolls else VERIFY_FOR
+        opened = self._begin(tx, actor, application, user, ask, lasts=lasts)
+        if ask.force_enroll:
+            self._enrollment.force(tx, user)
+        return opened
+
+    def open_for_link(
+        self,
+        tx: Session,
+        actor: Actor,
+        application: Application,
+        user: User,
+        ask: Ask,
+        *,
+        lasts: timedelta,
+    ) -> Opened:
+        """Open a session that a magic link completes, so that no method has to be on offer.
+
+        Raises:
+            Refusal: `redirect_uri_not_registered`.
+            Invalid: `state` can't be carried.
+        """
+        _check_fields(application, ask)
+        return self._begin(tx, actor, application, user, ask, lasts=lasts)
+
+    def _begin(
+        self,
+        tx: Session,
+        actor: Actor,
+        application: Application,
+        user: User,
+        ask: Ask,
+        *,
+        lasts: timedelta,
+    ) -> Opened:
         now = self._clock.now()
         token = new_token(TOKEN_BITS)
         session = GatewaySession(
@@ -163,6 +208,7 @@ class GatewaySessions:
             application=application,
             redirect_uri=ask.redirect_uri,
             response_mode=ask.response_mode,
+            response_type=ask.response_type,
             intent=ask.intent,
             force_enroll=ask.force_enroll,
             state=ask.state,
@@ -172,19 +218,14 @@ class GatewaySessions:
             token_hash=self._vault.hash(token, purpose=_TOKEN),
             judged=0,
             created_at=now,
-            expires_at=now,
+            expires_at=now + lasts,
         )
-        self._check_room(tx, session, offered)
-        enrolls = ask.intent is Intent.ENROLL or ask.force_enroll or user.enrollment_open
-        session.expires_at = now + (ENROLL_FOR if enrolls else VERIFY_FOR)
         tx.add(session)
-        if ask.force_enroll:
-            self._enrollment.force(tx, user)
         self._audit.record(
             tx,
             EventKind.GATEWAY_SESSION_OPENED,
             actor,
-            organization_id=organization.id,
+            organization_id=user.organization_id,
             gateway_session=session,
             intent=ask.intent.value,
             forced=ask.force_enroll,
@@ -230,6 +271,10 @@ class GatewaySessions:
         stored = session.token_hash if session else None
         if not self._vault.matches(token, stored, purpose=_TOKEN) or session is None:
             return None
+        return self.bind(tx, actor, session)
+
+    def bind(self, tx: Session, actor: Actor, session: GatewaySession) -> Entered | None:
+        """Bind a session to the browser that asks, which has shown that it may; once only."""
         secret = new_token()
         bind = (
             sa.update(GatewaySession)
@@ -253,7 +298,7 @@ class GatewaySessions:
         return Entered(session=session, secret=secret)
 
     def peek(self, tx: Session, short_id: str) -> GatewaySession | None:
-        """Return a session only to name its application on a page that refuses to go on."""
+        """Return a session whoever asks: a page may name its application, nothing of its user."""
         return self._load(tx, ID_PREFIX + short_id)
 
     def visit(self, tx: Session, short_id: str, secret: str | None) -> GatewaySession | None:
@@ -268,6 +313,17 @@ class GatewaySessions:
         return session.status_at(self._clock.now())
 
     # Its end
+
+    def fail(self, tx: Session, actor: Actor, session: GatewaySession) -> None:
+        """End a pending session because too many answers were wrong."""
+        if self._end(tx, session, SessionStatus.FAILED):
+            self._audit.record(
+                tx,
+                EventKind.GATEWAY_SESSION_FAILED,
+                actor,
+                organization_id=session.user.organization_id,
+                gateway_session=session,
+            )
 
     def cancel(self, tx: Session, actor: Actor, session: GatewaySession) -> None:
         """End a pending session because the user wants to go back."""
@@ -286,16 +342,15 @@ class GatewaySessions:
         The result if there is one that still works, else OAuth's `access_denied`
         (RFC 6749 section 4.1.2.1).
         """
-        result = self._tokens.deliverable(tx, session)
-        fields = {} if session.state is None else {"state": session.state}
-        fields["session_id"] = session.id
-        if result is not None:
-            fields["result"] = self._tokens.signed(tx, result)
-        else:
-            fields["error"] = "access_denied"
-            fields["error_description"] = _DESCRIPTIONS[self.status(session)]
+        state = {} if session.state is None else {"state": session.state}
+        told = self._handed_over(tx, session) or {
+            "error": "access_denied",
+            "error_description": _DESCRIPTIONS[self.status(session)],
+        }
         return Answer(
-            redirect_uri=session.redirect_uri, response_mode=session.response_mode, fields=fields
+            redirect_uri=session.redirect_uri,
+            response_mode=session.response_mode,
+            fields={**state, **_reference(tx, session), **told},
         )
 
     def complete(
@@ -310,7 +365,19 @@ class GatewaySessions:
         status = SessionStatus.VERIFIED if recovery else status_of(verification)
         if not self._end(tx, session, status):
             raise RuntimeError("a gateway session ended twice")
-        return self._tokens.issue_result(tx, actor, session, verification, recovery=recovery)
+        result = self._tokens.issue_result(tx, actor, session, verification, recovery=recovery)
+        if session.response_type is ResponseType.CODE:
+            self._authorization_codes.issue(tx, result)
+        return result
+
+    def _handed_over(self, tx: Session, session: GatewaySession) -> dict[str, str]:
+        result = self._tokens.deliverable(tx, session)
+        if result is None:
+            return {}
+        if session.response_type is ResponseType.RESULT:
+            return {"result": self._tokens.signed(tx, result)}
+        code = self._authorization_codes.deliverable(tx, result)
+        return {"code": code} if code else {}
 
     def _end(self, tx: Session, session: GatewaySession, status: SessionStatus) -> bool:
         now = self._clock.now()
@@ -337,21 +404,10 @@ class GatewaySessions:
                 "first, or check the id or e-mail address.",
             ) from None
 
-    def _check_room(self, tx: Session, session: GatewaySession, offered: set[str]) -> None:
-        """Refuse to add one more authenticator to too many (each makes a guess likelier)."""
-        if session.intent is not Intent.ENROLL:
-            return
-        with tx.no_autoflush:
-            if len(live(tx, session, offered)) >= MOST_PER_USER:
-                raise Refusal(
-                    "too_many_authenticators",
-                    f"The user has {MOST_PER_USER} authenticators. Remove one first.",
-                )
-
     def _load(self, tx: Session, session_id: str) -> GatewaySession | None:
         return tx.scalar(
             sa.select(GatewaySession)
-            .where(GatewaySession.id == session_id)
+            .where(GatewaySession.id == session_id, GatewaySession.found())
             .options(
                 joinedload(GatewaySession.user).joinedload(User.organization),
                 joinedload(GatewaySession.application),
@@ -385,6 +441,21 @@ def _check_fields(application: Application, ask: Ask) -> None:
         raise Invalid("state", f"at most {MOST_STATE_BYTES} bytes, without control characters.")
     if ask.nonce is not None and not _carries(ask.nonce, MOST_NONCE_CHARACTERS, len):
         raise Invalid("nonce", f"at most {MOST_NONCE_CHARACTERS} printable characters.")
+
+
+def _check_room(tx: Session, user: User, offered: set[str]) -> None:
+    """Refuse to add one more authenticator to too many (each makes a guess likelier)."""
+    if len(live(tx, user, offered)) >= MOST_PER_USER:
+        raise Refusal(
+            "too_many_authenticators",
+            f"The user has {MOST_PER_USER} authenticators. Remove one first.",
+        )
+
+
+def _reference(tx: Session, session: GatewaySession) -> dict[str, str]:
+    """Return by what the application knows the ask: what it was told when it asked."""
+    link_id = tx.scalar(sa.select(MagicLink.id).where(MagicLink.gateway_session_id == session.id))
+    return {"request_id": link_id} if link_id else {"session_id": session.id}
 
 
 def _carries(value: str, most: int, size: Callable[[str], int]) -> bool:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.config import Config
 from app.db import UtcDateTime, keep_even_if_undone, touched_one
+from app.errors import Refusal
 from app.models import Authenticator, GatewaySession, SessionStatus, User
 from app.services.audit import Actor, Audit, EventKind
 
@@ -31,6 +32,19 @@ class Spent:
     retry_at: datetime | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Answering:
+    """What an answer is for; each has a count of its own.
+
+    Attributes:
+        authenticators: any of these; a page asks for one, a backend doesn't say which.
+        recovery: the user's recovery codes.
+    """
+
+    authenticators: tuple[Authenticator, ...] = ()
+    recovery: bool = False
+
+
 class Limits:
     """Charges an attempt before it is judged, as if it were wrong; success gives it back."""
 
@@ -43,9 +57,10 @@ class Limits:
     def charge(
         self,
         tx: Session,
-        session: GatewaySession,
-        authenticator: Authenticator | None,
+        user: User,
+        answering: Answering,
         *,
+        session: GatewaySession | None = None,
         now: datetime,
     ) -> Spent | None:
         """Charge one attempt to the session, the user, and what is being answered for.
@@ -54,15 +69,44 @@ class Limits:
         charge is made again if anything raises after it.
 
         Args:
-            authenticator: what is answered for; None means the user's recovery codes.
+            answering: authenticators for which it may be the answer, or recovery codes.
+            session: the ask for which it was given, if a browser gave it.
 
         Returns:
             None if the attempt may be judged.
         """
         charge = _Charge(
+            session_id=session.id if session else None,
+            user_id=user.id,
+            authenticator_ids=tuple(sorted(one.id for one in answering.authenticators)),
+            recovery=answering.recovery,
+            now=now,
+            per_session=self._per_session,
+            per_user=self._per_user,
+            waits=self._waits,
+        )
+        charged = charge.made(tx)
+        if session is not None:
+            tx.refresh(session, ["judged", "status"])
+        tx.refresh(user, ["failures", "recovery_failures", "recovery_retry_at"])
+        for authenticator in answering.authenticators:
+            tx.refresh(authenticator, ["failures", "retry_at"])
+        if not charged:
+            return self.spent(user, answering, session=session, now=now) or Spent(retry_at=None)
+        keep_even_if_undone(tx, charge.made)
+        return None
+
+    def charge_session(self, tx: Session, session: GatewaySession, *, now: datetime) -> bool:
+        """Charge one attempt to the session alone, whose own code is answered and nobody else's.
+
+        Returns:
+            Whether the attempt may be judged.
+        """
+        charge = _Charge(
             session_id=session.id,
-            user_id=session.user_id,
-            authenticator_id=authenticator.id if authenticator else None,
+            user_id=None,
+            authenticator_ids=(),
+            recovery=False,
             now=now,
             per_session=self._per_session,
             per_user=self._per_user,
@@ -70,33 +114,32 @@ class Limits:
         )
         charged = charge.made(tx)
         tx.refresh(session, ["judged", "status"])
-        tx.refresh(session.user, ["failures", "recovery_failures", "recovery_retry_at"])
-        if authenticator is not None:
-            tx.refresh(authenticator, ["failures", "retry_at"])
-        if not charged:
-            return self.spent(session, authenticator, now=now) or Spent(retry_at=None)
-        keep_even_if_undone(tx, charge.made)
-        return None
+        if charged:
+            keep_even_if_undone(tx, charge.made)
+        return charged
 
     def spent(
-        self, session: GatewaySession, authenticator: Authenticator | None, *, now: datetime
+        self,
+        user: User,
+        answering: Answering,
+        *,
+        session: GatewaySession | None = None,
+        now: datetime,
     ) -> Spent | None:
         """Tell whether nothing would be judged now, without charging."""
-        user = session.user
-        if user.failures >= self._per_user or self.left(session) == 0:
+        if user.failures >= self._per_user or (session and self.left(session) == 0):
             return Spent(retry_at=None)
-        retry_at = authenticator.retry_at if authenticator else user.recovery_retry_at
-        return Spent(retry_at=retry_at) if retry_at and retry_at > now else None
+        waits = [one.retry_at for one in answering.authenticators]
+        waits += [user.recovery_retry_at] if answering.recovery else []
+        ahead = [retry_at for retry_at in waits if retry_at and retry_at > now]
+        return Spent(retry_at=max(ahead)) if ahead else None
 
-    def forgive(
-        self, tx: Session, session: GatewaySession, authenticator: Authenticator | None
-    ) -> None:
+    def forgive(self, tx: Session, user: User, answering: Answering) -> None:
         """Start the counts anew after an accepted answer."""
-        user = session.user
         user.failures = 0
-        if authenticator is None:
+        if answering.recovery:
             user.recovery_failures, user.recovery_retry_at = 0, None
-        else:
+        for authenticator in answering.authenticators:
             authenticator.failures, authenticator.retry_at = 0, None
         tx.flush()
 
@@ -121,14 +164,26 @@ class Limits:
         """Return how many more answers this session judges."""
         return max(0, self._per_session - session.judged)
 
+    def left_before_wait(self, user: User, answering: Answering, *, now: datetime) -> int:
+        """Return how many more wrong answers are judged before the user has to wait."""
+        if self.spent(user, answering, now=now):
+            return 0
+        counts = [one.failures for one in answering.authenticators]
+        counts += [user.recovery_failures] if answering.recovery else []
+        lefts = [self._per_user - user.failures]
+        for failures in counts:
+            lefts += [least - failures for least in self._waits if least > failures]
+        return min(lefts)
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Charge:
     """One attempt, by ids alone, so that it can be charged again after a rollback."""
 
-    session_id: str
-    user_id: uuid.UUID
-    authenticator_id: uuid.UUID | None
+    session_id: str | None
+    user_id: uuid.UUID | None
+    authenticator_ids: tuple[uuid.UUID, ...]
+    recovery: bool
     now: datetime
     per_session: int
     per_user: int
@@ -136,14 +191,17 @@ class _Charge:
 
     def made(self, tx: Session) -> bool:
         """Charge session, user and what is answered for; all of them or none."""
+        authenticators = [self._authenticator(one) for one in self.authenticator_ids]
         with tx.begin_nested() as savepoint:
-            for statement in (self._session(), self._user(), self._authenticator()):
+            for statement in (self._session(), self._user(), *authenticators):
                 if statement is not None and not touched_one(tx, statement):
                     savepoint.rollback()
                     return False
         return True
 
-    def _session(self) -> sa.Update:
+    def _session(self) -> sa.Update | None:
+        if self.session_id is None:
+            return None
         return (
             sa.update(GatewaySession)
             .where(
@@ -155,9 +213,11 @@ class _Charge:
             .values(judged=GatewaySession.judged + 1)
         )
 
-    def _user(self) -> sa.Update:
+    def _user(self) -> sa.Update | None:
+        if self.user_id is None:
+            return None
         charge = sa.update(User).where(User.id == self.user_id, User.failures < self.per_user)
-        if self.authenticator_id is not None:
+        if not self.recovery:
             return charge.values(failures=User.failures + 1)
         return charge.where(_due(User.recovery_retry_at, self.now)).values(
             failures=User.failures + 1,
@@ -165,13 +225,11 @@ class _Charge:
             recovery_retry_at=self._retry_at(User.recovery_failures + 1),
         )
 
-    def _authenticator(self) -> sa.Update | None:
-        if self.authenticator_id is None:
-            return None
+    def _authenticator(self, authenticator_id: uuid.UUID) -> sa.Update:
         return (
             sa.update(Authenticator)
             .where(
-                Authenticator.id == self.authenticator_id,
+                Authenticator.id == authenticator_id,
                 _due(Authenticator.retry_at, self.now),
             )
             .values(
@@ -194,3 +252,9 @@ class _Charge:
 
 def _due(retry_at: InstrumentedAttribute[datetime | None], now: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(retry_at.is_(None), retry_at <= now)
+
+
+def locked(retry_at: datetime | None) -> Refusal:
+    """Return the refusal of a door behind which no answer is judged now."""
+    when = "Wait until retry_at." if retry_at else "An administrator has to unlock the user."
+    return Refusal("locked", f"Too many wrong codes. {when}", status=429, retry_at=retry_at)

@@ -1,31 +1,48 @@
-"""Organizations, and which methods each offers."""
+"""Organizations: creating, finding and changing the tenants of the deployment."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.clock import Clock
+from app.db import lock, touched_one
 from app.errors import Invalid, NotFound, Refusal
-from app.factors import FACTORS
-from app.models import Environment, MethodSetting, Organization
+from app.models import Environment, Organization
 from app.services.audit import Actor, Audit, EventKind
+from app.services.method_settings import MethodSettings
 
 _DOMAIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _EMAIL_DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 _NAME_LENGTH = 100
 
 
-class Organizations:
-    """Creates and finds the tenants of the deployment."""
+@dataclass(frozen=True, kw_only=True)
+class OrganizationChanges:
+    """What is to be different about an organization; None leaves a thing as it is.
 
-    def __init__(self, clock: Clock, audit: Audit) -> None:
+    Attributes:
+        locale: an empty one means none.
+    """
+
+    name: str | None = None
+    email_domains: Sequence[str] | None = None
+    locale: str | None = None
+
+
+class Organizations:
+    """Creates, finds, changes and deletes the tenants of the deployment."""
+
+    def __init__(self, clock: Clock, method_settings: MethodSettings, audit: Audit) -> None:
         self._clock = clock
+        self._method_settings = method_settings
         self._audit = audit
 
     def create(
@@ -57,16 +74,14 @@ class Organizations:
             environment=environment,
             domain=self._free_domain(tx, environment, name, domain),
             name=name,
-            email_domains=[_checked_email_domain(item) for item in email_domains],
-            locale=locale,
+            email_domains=_checked_email_domains(email_domains),
+            locale=locale or None,
             created_at=now,
             updated_at=now,
         )
         self._add(tx, organization, domain)
-        tx.add_all(MethodSetting(organization_id=organization.id, kind=kind) for kind in FACTORS)
-        self._audit.record(
-            tx, EventKind.ORGANIZATION_CREATED, actor, organization_id=organization.id
-        )
+        self._method_settings.create(tx, organization)
+        self._record(tx, EventKind.ORGANIZATION_CREATED, actor, organization)
         return organization
 
     def find(self, tx: Session, environment: Environment, domain: str) -> Organization:
@@ -75,75 +90,107 @@ class Organizations:
         Raises:
             NotFound: there is none in this environment.
         """
-        found = tx.scalar(
-            sa.select(Organization).where(
-                Organization.environment == environment, Organization.domain == domain
-            )
-        )
+        found = tx.scalar(_organizations(environment).where(Organization.domain == domain))
         if found is None:
             raise NotFound("organization")
         return found
 
     def page(
-        self, tx: Session, environment: Environment, *, page: int, per_page: int
-    ) -> tuple[list[Organization], int]:
-        """Return a page of an environment's organizations, newest first, and their number."""
-        chosen = sa.select(Organization).where(Organization.environment == environment)
-        total = tx.scalar(sa.select(sa.func.count()).select_from(chosen.subquery())) or 0
-        newest = chosen.order_by(Organization.created_at.desc(), Organization.id)
-        rows = tx.scalars(newest.limit(per_page).offset((page - 1) * per_page))
-        return list(rows), total
-
-    def method_setting(self, tx: Session, organization: Organization, kind: str) -> MethodSetting:
-        """Return whether and how the organization offers a factor."""
-        setting = tx.get(MethodSetting, (organization.id, kind))
-        if setting is None:  # the factor is younger than the organization
-            setting = MethodSetting(
-                organization_id=organization.id, kind=kind, active=False, strict=False
-            )
-            tx.add(setting)
-        return setting
-
-    def offered(self, tx: Session, organization: Organization) -> set[str]:
-        """Return the kinds of factor that the organization has switched on."""
-        rows = tx.scalars(
-            sa.select(MethodSetting.kind).where(
-                MethodSetting.organization_id == organization.id, MethodSetting.active
-            )
-        )
-        return set(rows) & set(FACTORS)
-
-    def switch(
         self,
         tx: Session,
-        actor: Actor,
-        organization: Organization,
-        kind: str,
+        environment: Environment,
         *,
-        active: bool | None = None,
-        strict: bool | None = None,
-    ) -> MethodSetting:
-        """Switch a method on or off for the organization, and set how narrow it judges.
+        page: int = 1,
+        per_page: int | None = None,
+        deleted: bool = False,
+    ) -> tuple[list[Organization], int]:
+        """Return a page of an environment's organizations, newest first, and their number.
 
         Args:
-            active: whether it is offered; None leaves that as it is.
-            strict: whether only the current and the previous code count; None likewise.
+            per_page: None means all of them.
+            deleted: those that can be restored, and only those.
         """
-        setting = self.method_setting(tx, organization, kind)
-        before = (setting.active, setting.strict)
-        setting.active = setting.active if active is None else active
-        setting.strict = setting.strict if strict is None else strict
-        if (setting.active, setting.strict) != before:
+        chosen = _organizations(environment, deleted=deleted)
+        total = tx.scalar(sa.select(sa.func.count()).select_from(chosen.subquery())) or 0
+        newest = chosen.order_by(Organization.created_at.desc(), Organization.id)
+        rows = tx.scalars(newest.limit(per_page).offset((page - 1) * (per_page or 0)))
+        return list(rows), total
+
+    def update(
+        self, tx: Session, actor: Actor, organization: Organization, changes: OrganizationChanges
+    ) -> None:
+        """Change an organization, but never its slug.
+
+        Raises:
+            Invalid: a field can't be used.
+            NotFound: somebody deleted it at this moment.
+        """
+        lock(tx, Organization.id, organization.id)
+        tx.refresh(organization)
+        if organization.deleted_at is not None:
+            raise NotFound("organization")
+        changed = []
+        if changes.name is not None:
+            organization.name = _checked_name(changes.name)
+            changed.append("name")
+        if changes.email_domains is not None:
+            organization.email_domains = _checked_email_domains(changes.email_domains)
+            changed.append("email_domains")
+        if changes.locale is not None:
+            organization.locale = changes.locale or None
+            changed.append("locale")
+        if changed:
+            organization.updated_at = self._clock.now()
             self._audit.record(
                 tx,
-                EventKind.METHOD_SETTING_CHANGED,
+                EventKind.ORGANIZATION_UPDATED,
                 actor,
                 organization_id=organization.id,
-                kind=kind,
-                active=setting.active,
-                strict=setting.strict,
+                changed=" ".join(changed),
             )
-        return setting
+
+    def delete(self, tx: Session, actor: Actor, organization: Organization) -> None:
+        """Let an organization, and all below it, be found by no door; its slug stays its own.
+
+        Raises:
+            NotFound: somebody deleted it at this moment.
+        """
+        self._set_deleted_at(tx, organization, self._clock.now())
+        self._record(tx, EventKind.ORGANIZATION_DELETED, actor, organization)
+
+    def restore(
+        self, tx: Session, actor: Actor, environment: Environment, domain: str
+    ) -> Organization:
+        """Bring a deleted organization back, with all that it had.
+
+        Raises:
+            NotFound: no deleted one has this slug.
+        """
+        deleted = _organizations(environment, deleted=True)
+        organization = tx.scalar(deleted.where(Organization.domain == domain))
+        if organization is None:
+            raise NotFound("deleted organization")
+        self._set_deleted_at(tx, organization, None)
+        self._record(tx, EventKind.ORGANIZATION_RESTORED, actor, organization)
+        return organization
+
+    def _set_deleted_at(
+        self, tx: Session, organization: Organization, moment: datetime | None
+    ) -> None:
+        deleted = Organization.deleted_at
+        before = deleted.is_(None) if moment else deleted.is_not(None)
+        change = sa.update(Organization).where(Organization.id == organization.id, before)
+        if not touched_one(tx, change.values(deleted_at=moment)):
+            raise NotFound("organization")
+
+    def _record(
+        self,
+        tx: Session,
+        kind: EventKind,
+        actor: Actor,
+        organization: Organization,
+    ) -> None:
+        self._audit.record(tx, kind, actor, organization_id=organization.id)
 
     def _add(self, tx: Session, organization: Organization, wanted: str | None) -> None:
         """Add it under its slug, or under the next free one if somebody else was faster."""
@@ -180,6 +227,14 @@ class Organizations:
         return next(free for n in range(2, len(taken) + 3) if (free := f"{base}-{n}") not in taken)
 
 
+def _organizations(environment: Environment, *, deleted: bool = False) -> sa.Select[Organization]:
+    """Select organizations: those that doors show, or those that can be restored."""
+    gone = Organization.deleted_at.is_not(None)
+    return sa.select(Organization).where(
+        Organization.environment == environment, gone if deleted else ~gone
+    )
+
+
 def slug(name: str) -> str:
     """Return the name as it stands in addresses: no accents, lower-case, dashes for the rest."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
@@ -191,6 +246,10 @@ def _checked_name(name: str) -> str:
     if not 1 <= len(name) <= _NAME_LENGTH or not name.isprintable():
         raise Invalid("name", f"give it 1 to {_NAME_LENGTH} printable characters.")
     return name
+
+
+def _checked_email_domains(values: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(_checked_email_domain(value) for value in values))
 
 
 def _checked_email_domain(value: str) -> str:

@@ -1,4 +1,4 @@
-"""Recovery codes: issued in fives, each works once, one a day, and five before a human looks."""
+"""Recovery codes: each works once, one a day, and five replace a phone before a human looks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from app.crypto import Sealed, UnknownKey, Vault
 from app.db import lock, touched_one
 from app.factors import recovery_code
 from app.factors.base import Reason, Refused
-from app.models import GatewaySession, RecoveryCode, User
+from app.models import Authenticator, GatewaySession, RecoveryCode, User
 from app.services.audit import Actor, Audit, EventKind
+from app.services.method_settings import MethodSettings
 
-COUNT = 5
 EVERY = timedelta(hours=24)
 REENROLLMENTS = 5
 """So many times a code may replace an authenticator before a human has to verify the user."""
@@ -26,19 +26,42 @@ _PURPOSE = "recovery code"
 class Recovery:
     """Issues a user's recovery codes, and uses them up."""
 
-    def __init__(self, clock: Clock, vault: Vault, audit: Audit) -> None:
+    def __init__(
+        self, clock: Clock, vault: Vault, method_settings: MethodSettings, audit: Audit
+    ) -> None:
         self._clock = clock
         self._vault = vault
+        self._method_settings = method_settings
         self._audit = audit
 
-    def issue(self, tx: Session, actor: Actor, session: GatewaySession) -> list[str]:
-        """Replace the user's codes by five new ones and return them: nobody can read them again."""
-        lock(tx, User.id, session.user_id)
-        self.discard(tx, session.user)
-        codes = [recovery_code.new_code() for _ in range(COUNT)]
+    def issue(
+        self,
+        tx: Session,
+        actor: Actor,
+        user: User,
+        *,
+        session: GatewaySession | None = None,
+        pending: Authenticator | None = None,
+    ) -> list[str]:
+        """Replace the user's codes by new ones and return them: nobody can read them again.
+
+        Args:
+            session: the one whose pages show them.
+            pending: the authenticator with whose confirmation they start to work, and the others
+                die (see `activate`); without it both is at once.
+        """
+        settings = self._method_settings.of_user(tx, user)
+        lock(tx, User.id, user.id)
+        if pending is None:
+            self.discard(tx, user)
+        codes = [
+            recovery_code.new_code(settings.recovery_code_length)
+            for _ in range(settings.recovery_codes)
+        ]
         tx.add_all(
             RecoveryCode(
-                user_id=session.user_id,
+                user_id=user.id,
+                authenticator_id=pending.id if pending else None,
                 code_hash=self._vault.hash(recovery_code.normalize(code), purpose=_PURPOSE),
                 created_at=self._clock.now(),
             )
@@ -48,21 +71,28 @@ class Recovery:
             tx,
             EventKind.RECOVERY_CODES_ISSUED,
             actor,
-            organization_id=session.user.organization_id,
+            user=user,
             gateway_session=session,
-            count=COUNT,
+            count=len(codes),
         )
         return codes
 
+    def activate(self, tx: Session, user: User, confirmed: Authenticator) -> None:
+        """Let the codes that came with an authenticator work, in place of all others."""
+        mine = RecoveryCode.user_id == user.id
+        with_it = sa.and_(mine, RecoveryCode.authenticator_id == confirmed.id)
+        if tx.scalar(sa.select(RecoveryCode.id).where(with_it).limit(1)) is None:
+            return
+        self.discard(tx, user)
+        tx.execute(sa.update(RecoveryCode).where(with_it).values(authenticator_id=None))
+
     def discard(self, tx: Session, user: User) -> None:
-        """Let all codes of a user die at once."""
-        tx.execute(sa.delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
+        """Let all codes of a user die at once, but those of an authenticator still pending."""
+        tx.execute(sa.delete(RecoveryCode).where(_working(user)))
 
     def remaining(self, tx: Session, user: User) -> int:
         """Return how many codes the user could still use."""
-        unused = sa.select(sa.func.count()).where(
-            RecoveryCode.user_id == user.id, RecoveryCode.used_at.is_(None)
-        )
+        unused = sa.select(sa.func.count()).where(_working(user), RecoveryCode.used_at.is_(None))
         return tx.scalar(unused) or 0
 
     def refusal(self, user: User) -> Refused | None:
@@ -79,7 +109,7 @@ class Recovery:
         The day belongs to the user, not to a set of codes.
         """
         hashes = self._vault.hashes(recovery_code.normalize(answer), purpose=_PURPOSE)
-        mine = sa.and_(RecoveryCode.user_id == user.id, RecoveryCode.code_hash.in_(hashes))
+        mine = sa.and_(_working(user), RecoveryCode.code_hash.in_(hashes))
         use_code = (
             sa.update(RecoveryCode).where(mine, RecoveryCode.used_at.is_(None)).values(used_at=now)
         )
@@ -114,9 +144,7 @@ class Recovery:
         return codes if self._are_current(tx, session.user, codes) else None
 
     def _are_current(self, tx: Session, user: User, codes: list[str]) -> bool:
-        stored = set(
-            tx.scalars(sa.select(RecoveryCode.code_hash).where(RecoveryCode.user_id == user.id))
-        )
+        stored = set(tx.scalars(sa.select(RecoveryCode.code_hash).where(_working(user))))
         found = [
             any(
                 mac in stored
@@ -125,6 +153,10 @@ class Recovery:
             for code in codes
         ]
         return len(set(codes)) == len(codes) == len(stored) and all(found)
+
+
+def _working(user: User) -> sa.ColumnElement[bool]:
+    return sa.and_(RecoveryCode.user_id == user.id, RecoveryCode.authenticator_id.is_(None))
 
 
 def _shown_place(session: GatewaySession) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,22 +18,26 @@ from app.config import Config
 from app.crypto import Vault
 from app.db import touched_one
 from app.errors import Refusal
-from app.factors import FACTORS, recovery_code
+from app.factors import FACTORS, magic_link, recovery_code
 from app.models import (
     ApiKey,
     GatewaySession,
     KeyState,
+    KeyUse,
     Purpose,
     Result,
     SessionStatus,
     SigningKey,
     Verification,
 )
+from app.services.api_keys import permissions_of
 from app.services.audit import Actor, Audit, EventKind
 
 RESULT_TYP = "gatehouse-result+jwt"
 RESULT_SECONDS = 120
-ACCESS_TOKEN_TYP = "at+jwt"  # noqa: S105  (RFC 9068 section 2.1)
+ACCESS_TOKEN_TYP = "JWT"  # noqa: S105
+"""The Kotlin SDK of the guides insists on it, and on an issuer in the header, and on RS256."""
+ACCESS_TOKEN_ALGORITHM: jose.Algorithm = "RS256"  # noqa: S105
 ACCESS_TOKEN_SECONDS = 3600
 JWKS_MAX_AGE_SECONDS = 60
 """How long the world may keep our public keys; a new key is published longer than this first."""
@@ -53,30 +58,39 @@ class Tokens:
 
     def ensure_keys(self, tx: Session) -> bool:
         """Make the first active key and its successor where they are missing; tell if any was."""
-        states = set(tx.scalars(sa.select(SigningKey.state)))
+        rows = tx.execute(sa.select(SigningKey.use, SigningKey.state))
+        found = {(use, state) for use, state in rows}
         made = False
-        for state in (KeyState.ACTIVE, KeyState.NEXT):
-            if state in states:
+        for use, state in product(KeyUse, (KeyState.ACTIVE, KeyState.NEXT)):
+            if (use, state) in found:
                 continue
             with contextlib.suppress(IntegrityError), tx.begin_nested():  # who is first makes it
-                self._make_key(tx, state)
+                self._make_key(tx, use, state)
                 made = True
         return made
 
     def rotate(self, tx: Session, actor: Actor, *, at_once: bool = False) -> SigningKey:
-        """Retire the active key, put the next one in its place, publish another next one.
+        """Retire the active keys, put the next ones in their place, publish others as next.
 
         Args:
             at_once: even if the next key is so young that a relying party may not have seen it.
 
         Returns:
-            The key that signs from now on.
+            The key that signs results from now on.
 
         Raises:
             Refusal: `next_key_too_young`.
         """
+        for use in reversed(KeyUse):
+            following = self._rotate(tx, use, at_once=at_once)
+            self._audit.record(
+                tx, EventKind.SIGNING_KEY_ROTATED, actor, kid=following.kid, use=use.value
+            )
+        return following
+
+    def _rotate(self, tx: Session, use: KeyUse, *, at_once: bool) -> SigningKey:
         now = self._clock.now()
-        following, current = self._key(tx, KeyState.NEXT), self._key(tx, KeyState.ACTIVE)
+        following, current = self._key(tx, use, KeyState.NEXT), self._key(tx, use, KeyState.ACTIVE)
         usable_at = following.created_at + timedelta(seconds=JWKS_MAX_AGE_SECONDS)
         if now < usable_at and not at_once:
             seconds = int((usable_at - now).total_seconds()) + 1
@@ -91,17 +105,20 @@ class Tokens:
         tx.flush()
         following.state, following.activated_at = KeyState.ACTIVE, now
         tx.flush()
-        self._make_key(tx, KeyState.NEXT)
-        self._audit.record(tx, EventKind.SIGNING_KEY_ROTATED, actor, kid=following.kid)
+        self._make_key(tx, use, KeyState.NEXT)
         return following
 
-    def published(self, tx: Session) -> list[dict[str, Any]]:
-        """Return the public keys (RFC 7517): next, active, and retired ones until they are over."""
+    def published(self, tx: Session, *uses: KeyUse) -> list[dict[str, Any]]:
+        """Return the public keys (RFC 7517): next, active, and retired ones until they are over.
+
+        Args:
+            uses: only keys that sign these; none means all.
+        """
         longest = max(RESULT_SECONDS, ACCESS_TOKEN_SECONDS) + LEEWAY_SECONDS
         still = self._clock.now() - timedelta(seconds=longest)
         shown = sa.or_(SigningKey.retired_at.is_(None), SigningKey.retired_at > still)
-        keys = tx.scalars(sa.select(SigningKey).where(shown).order_by(SigningKey.created_at))
-        return [key.public for key in keys]
+        found = sa.select(SigningKey).where(shown, SigningKey.use.in_(uses or tuple(KeyUse)))
+        return [key.public for key in tx.scalars(found.order_by(SigningKey.created_at))]
 
     # Results
 
@@ -169,8 +186,8 @@ class Tokens:
 
     def signed(self, tx: Session, result: Result) -> str:
         """Return an issued result as a JWS; delivering it twice states the same thing once."""
-        claims = {name: value for name, value in result.claims.items() if value is not None}
-        return jose.sign(claims, typ=RESULT_TYP, key=self._signer(tx))
+        signer = self._signer(tx, KeyUse.RESULT)
+        return jose.sign(claims_of(result), typ=RESULT_TYP, key=signer)
 
     def deliverable(self, tx: Session, session: GatewaySession) -> Result | None:
         """Return the session's result if the application can still use it."""
@@ -192,7 +209,8 @@ class Tokens:
         """
         now = self._clock.now()
         try:
-            claims = jose.verify(token, typ=RESULT_TYP, keys=self.published(tx))
+            keys = self.published(tx, KeyUse.RESULT)
+            claims = jose.verify(token, typ=RESULT_TYP, keys=keys)
         except jose.BadToken:
             raise _invalid_result() from None
         if claims.get("iss") != self._issuer or claims.get("sid") != session.id:
@@ -201,10 +219,17 @@ class Tokens:
             raise _invalid_result()
         if now >= datetime.fromtimestamp(claims["exp"] + LEEWAY_SECONDS, now.tzinfo):
             raise Refusal("result_expired", "The result is older than two minutes. Start again.")
+        first = self.use_up(tx, actor, session, uuid.UUID(claims["jti"]))
+        return claims if first else None
+
+    def use_up(
+        self, tx: Session, actor: Actor, session: GatewaySession, result_id: uuid.UUID
+    ) -> bool:
+        """Mark a result as used, and tell whether it was not before."""
         consume = (
             sa.update(Result)
-            .where(Result.id == uuid.UUID(claims["jti"]), Result.redeemed_at.is_(None))
-            .values(redeemed_at=now)
+            .where(Result.id == result_id, Result.redeemed_at.is_(None))
+            .values(redeemed_at=self._clock.now())
         )
         first = touched_one(tx, consume)
         self._audit.record(
@@ -213,9 +238,9 @@ class Tokens:
             actor,
             organization_id=session.user.organization_id,
             gateway_session=session,
-            jti=claims["jti"],
+            jti=str(result_id),
         )
-        return claims if first else None
+        return first
 
     # Access tokens of the REST API
 
@@ -234,12 +259,14 @@ class Tokens:
             "exp": _seconds(now) + ACCESS_TOKEN_SECONDS,
             "jti": str(uuid.uuid4()),
         }
-        return jose.sign(claims, typ=ACCESS_TOKEN_TYP, key=self._signer(tx))
+        signer = self._signer(tx, KeyUse.ACCESS)
+        return jose.sign(claims, typ=ACCESS_TOKEN_TYP, key=signer, issuer=self._issuer)
 
     def api_key_of(self, tx: Session, token: str) -> str | None:
         """Return the `client_id` that a valid access token names."""
         try:
-            claims = jose.verify(token, typ=ACCESS_TOKEN_TYP, keys=self.published(tx))
+            keys = self.published(tx, KeyUse.ACCESS)
+            claims = jose.verify(token, typ=ACCESS_TOKEN_TYP, keys=keys)
         except jose.BadToken:
             return None
         ours = claims.get("iss") == self._issuer and claims.get("aud") == self._issuer
@@ -247,13 +274,15 @@ class Tokens:
             return None
         return str(claims["client_id"]) if _seconds(self._clock.now()) < claims["exp"] else None
 
-    def _make_key(self, tx: Session, state: KeyState) -> None:
-        key, now = jose.generate_key(self._algorithm), self._clock.now()
+    def _make_key(self, tx: Session, use: KeyUse, state: KeyState) -> None:
+        algorithm = self._algorithm if use is KeyUse.RESULT else ACCESS_TOKEN_ALGORITHM
+        key, now = jose.generate_key(algorithm), self._clock.now()
         public = jose.export_public(key)
         tx.add(
             SigningKey(
                 kid=public["kid"],
-                algorithm=self._algorithm,
+                use=use,
+                algorithm=algorithm,
                 state=state,
                 public=public,
                 private=self._vault.seal(jose.export_private(key), place=_place(public["kid"])),
@@ -263,15 +292,21 @@ class Tokens:
         )
         tx.flush()
 
-    def _signer(self, tx: Session) -> jose.PrivateKey:
-        row = self._key(tx, KeyState.ACTIVE)
+    def _signer(self, tx: Session, use: KeyUse) -> jose.PrivateKey:
+        row = self._key(tx, use, KeyState.ACTIVE)
         return jose.load_private(self._vault.open(row.private, place=_place(row.kid)))
 
-    def _key(self, tx: Session, state: KeyState) -> SigningKey:
-        key = tx.scalar(sa.select(SigningKey).where(SigningKey.state == state))
+    def _key(self, tx: Session, use: KeyUse, state: KeyState) -> SigningKey:
+        found = sa.select(SigningKey).where(SigningKey.use == use, SigningKey.state == state)
+        key = tx.scalar(found)
         if key is None:
-            raise RuntimeError(f"there is no {state} signing key; run: gatehouse init")
+            raise RuntimeError(f"there is no {state} signing key for {use}; run: gatehouse init")
         return key
+
+
+def claims_of(result: Result) -> jose.Claims:
+    """Return what a result says."""
+    return {name: value for name, value in result.claims.items() if value is not None}
 
 
 def status_of(verification: Verification) -> SessionStatus:
@@ -290,16 +325,19 @@ def _assurance(verification: Verification, recovery: Verification | None) -> jos
             "mfa_method": recovery_code.KIND,
             "recovery_code_used": True,
         }
+    if verification.kind == magic_link.KIND:
+        return {
+            "amr": list(magic_link.AMR),
+            "acr": magic_link.ACR,
+            "mfa_method": magic_link.KIND,
+        }
     factor = FACTORS[verification.kind]
     return {"amr": list(factor.amr), "acr": factor.acr, "mfa_method": factor.kind}
 
 
 def scope_of(key: ApiKey) -> str:
     """Return the permissions of an API key, space-separated (RFC 6749 section 3.3)."""
-    everywhere = "read:users write:users read:gateway_sessions write:gateway_sessions"
-    return (
-        f"{everywhere} read:organizations write:organizations" if key.account_wide else everywhere
-    )
+    return " ".join(permissions_of(key))
 
 
 def _place(kid: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -12,13 +13,12 @@ from sqlalchemy.orm import Session
 from app.clock import Clock
 from app.crypto import Vault
 from app.db import touched_one
-from app.factors import FACTORS, recovery_code
-from app.factors.base import Accepted, Outcome, Reason, Refused
+from app.factors import FACTORS, MESSAGE_CODES, SECRET_FACTORS, recovery_code
+from app.factors.base import Accepted, Outcome, Reason, Refused, Tolerance
 from app.models import (
     Authenticator,
     AuthenticatorStatus,
     GatewaySession,
-    MethodSetting,
     Purpose,
     Result,
     SessionStatus,
@@ -26,9 +26,24 @@ from app.models import (
     Verification,
 )
 from app.services.audit import Actor, Audit, EventKind
+from app.services.challenges import Challenges
 from app.services.delivery import Delivery
-from app.services.limits import Limits
+from app.services.limits import Answering, Limits
+from app.services.method_settings import MethodSettings
 from app.services.recovery import Recovery
+
+
+@dataclass(frozen=True, kw_only=True)
+class Occasion:
+    """For what an answer was given.
+
+    Attributes:
+        session: the ask, if a browser gave the answer.
+        challenge_id: what a backend is told as `request_id`, if it brought the answer.
+    """
+
+    session: GatewaySession | None = None
+    challenge_id: str | None = None
 
 
 class Verifications:
@@ -39,6 +54,8 @@ class Verifications:
         clock: Clock,
         vault: Vault,
         limits: Limits,
+        method_settings: MethodSettings,
+        challenges: Challenges,
         recovery: Recovery,
         delivery: Delivery,
         audit: Audit,
@@ -46,6 +63,8 @@ class Verifications:
         self._clock = clock
         self._vault = vault
         self._limits = limits
+        self._method_settings = method_settings
+        self._challenges = challenges
         self._recovery = recovery
         self._delivery = delivery
         self._audit = audit
@@ -54,66 +73,67 @@ class Verifications:
         self,
         tx: Session,
         actor: Actor,
-        session: GatewaySession,
-        authenticator: Authenticator,
+        user: User,
+        authenticators: Sequence[Authenticator],
         answer: str,
         *,
         purpose: Purpose,
+        occasion: Occasion,
     ) -> Verification | Refused:
-        """Judge one answer for one authenticator, once, and remember the verdict.
+        """Judge one answer, once, and remember the verdict.
 
         Charged, judged, consumed and recorded in the caller's one transaction; the charge
         survives even if anything after it raises. An answer that can't be one is not charged.
 
         Args:
-            session: the ask for which the answer was given.
+            authenticators: for any of which it may be the answer; all of them are charged.
             purpose: confirming a new authenticator, or the user.
+            occasion: the session, or the backend's request, for which it was given.
 
         Returns:
             The accepted verification, or why the answer was refused.
         """
-        if not FACTORS[authenticator.kind].well_formed(answer):
-            return Refused(reason=Reason.MALFORMED, attempts_left=self._limits.left(session))
+        possible = [one for one in authenticators if FACTORS[one.kind].well_formed(answer)]
+        if not possible:
+            return self._malformed(occasion)
         now = self._clock.now()
-        if refused := self._charge(tx, actor, session, authenticator, now):
+        answering = Answering(authenticators=tuple(possible))
+        if refused := self._charge(tx, actor, user, answering, occasion, now):
             return refused
-        outcome = self._consume(tx, authenticator, answer, now)
+        authenticator, outcome = self._judge(tx, user, possible, answer, now)
+        if occasion.session is None:
+            outcome = _without_clock(outcome)
         verdict = Verification(
-            gateway_session_id=session.id,
             authenticator_id=authenticator.id,
             kind=authenticator.kind,
             purpose=purpose,
             step=outcome.step,
             at=now,
         )
-        return self._conclude(tx, actor, session, authenticator, verdict, outcome)
+        return self._conclude(tx, actor, user, answering, verdict, outcome, occasion)
 
     def attempt_recovery(
-        self, tx: Session, actor: Actor, session: GatewaySession, answer: str
+        self, tx: Session, actor: Actor, user: User, answer: str, *, occasion: Occasion
     ) -> Verification | Refused:
         """Judge one recovery code, under the same rules; an accepted one suspends the phone.
 
         What the user has is suspended in the same transaction: it can't verify any more, and dies
         when a new authenticator is confirmed.
         """
-        user = session.user
         if refused := self._recovery.refusal(user):
             return refused
         if not recovery_code.well_formed(answer):
-            return Refused(reason=Reason.MALFORMED, attempts_left=self._limits.left(session))
+            return self._malformed(occasion)
         now = self._clock.now()
-        if refused := self._charge(tx, actor, session, None, now):
+        answering = Answering(recovery=True)
+        if refused := self._charge(tx, actor, user, answering, occasion, now):
             return refused
         refused = self._recovery.consume(tx, user, answer, now=now)
-        verdict = Verification(
-            gateway_session_id=session.id,
-            kind=recovery_code.KIND,
-            purpose=Purpose.RECOVERY,
-            at=now,
-        )
+        verdict = Verification(kind=recovery_code.KIND, purpose=Purpose.RECOVERY, at=now)
         if refused is None:
-            self._suspend(tx, actor, session)
-        return self._conclude(tx, actor, session, None, verdict, refused or Accepted(step=0))
+            self._suspend(tx, actor, user, occasion)
+        outcome = refused or Accepted(step=0)
+        return self._conclude(tx, actor, user, answering, verdict, outcome, occasion)
 
     def accepted(
         self,
@@ -157,26 +177,35 @@ class Verifications:
         ).first()
         if row is None or row.Authenticator.secret is None or row.Verification.step is None:
             return False
-        outcome = FACTORS[row.Verification.kind].check(
+        outcome = SECRET_FACTORS[row.Verification.kind].check(
             self._secret(row.Authenticator),
             answer,
             now=row.Verification.at,
             last_step=row.Verification.step - 1,
-            strict=False,
+            parameters=row.Authenticator.parameters,
+            tolerance=self._method_settings.of_user(tx, session.user).tolerance,
         )
         return isinstance(outcome, Accepted) and outcome.step == row.Verification.step
+
+    def _malformed(self, occasion: Occasion) -> Refused:
+        left = self._limits.left(occasion.session) if occasion.session else None
+        return Refused(reason=Reason.MALFORMED, attempts_left=left)
 
     def _charge(
         self,
         tx: Session,
         actor: Actor,
-        session: GatewaySession,
-        authenticator: Authenticator | None,
+        user: User,
+        answering: Answering,
+        occasion: Occasion,
         now: datetime,
     ) -> Refused | None:
-        spent = self._limits.charge(tx, session, authenticator, now=now)
+        session = occasion.session
+        spent = self._limits.charge(tx, user, answering, session=session, now=now)
         if spent is None:
             return None
+        if session is None:
+            return Refused(reason=Reason.LOCKED, retry_at=spent.retry_at, attempts_left=0)
         left = self._limits.left(session)
         if left == 0 and session.status is SessionStatus.PENDING:
             self._fail(tx, actor, session)
@@ -187,14 +216,37 @@ class Verifications:
             attempts_left=left,
         )
 
-    def _consume(self, tx: Session, one: Authenticator, answer: str, now: datetime) -> Outcome:
-        """Judge the answer for one authenticator; an accepted one uses its step up for ever."""
-        outcome = FACTORS[one.kind].check(
+    def _judge(
+        self,
+        tx: Session,
+        user: User,
+        authenticators: list[Authenticator],
+        answer: str,
+        now: datetime,
+    ) -> tuple[Authenticator, Outcome]:
+        """Judge the answer for each in turn; what says most of a wrong one is its reason."""
+        tolerance = self._method_settings.of_user(tx, user).tolerance
+        told: list[tuple[Authenticator, Refused]] = []
+        for one in authenticators:
+            outcome = self._consume(tx, one, answer, now, tolerance)
+            if isinstance(outcome, Accepted):
+                return one, outcome
+            told.append((one, outcome))
+        return min(told, key=lambda pair: _TELLING.index(pair[1].reason))
+
+    def _consume(
+        self, tx: Session, one: Authenticator, answer: str, now: datetime, tolerance: Tolerance
+    ) -> Accepted | Refused:
+        """Judge the answer for one authenticator; an accepted one is used up for ever."""
+        if one.kind in MESSAGE_CODES:
+            return self._challenges.consume(tx, one, answer, now=now)
+        outcome = SECRET_FACTORS[one.kind].check(
             self._secret(one),
             answer,
             now=now,
             last_step=one.last_step,
-            strict=self._is_strict(tx, one),
+            parameters=one.parameters,
+            tolerance=tolerance,
         )
         if isinstance(outcome, Refused):
             return outcome
@@ -223,23 +275,20 @@ class Verifications:
     def _secret(self, one: Authenticator) -> bytes:
         return self._vault.open(one.secret or "", place=secret_place(one.id))
 
-    def _is_strict(self, tx: Session, one: Authenticator) -> bool:
-        setting = sa.select(MethodSetting.strict).join(
-            User, User.organization_id == MethodSetting.organization_id
-        )
-        mine = setting.where(User.id == one.user_id, MethodSetting.kind == one.kind)
-        return bool(tx.scalar(mine))
-
     def _conclude(
         self,
         tx: Session,
         actor: Actor,
-        session: GatewaySession,
-        authenticator: Authenticator | None,
+        user: User,
+        answering: Answering,
         verdict: Verification,
         outcome: Outcome,
+        occasion: Occasion,
     ) -> Verification | Refused:
         """Record the verdict; a right answer gives the charge back, the last wrong one ends all."""
+        verdict.user_id = user.id
+        verdict.gateway_session_id = occasion.session.id if occasion.session else None
+        verdict.challenge_id = occasion.challenge_id
         verdict.accepted = isinstance(outcome, Accepted)
         verdict.reason = outcome.reason.value if isinstance(outcome, Refused) else None
         tx.add(verdict)
@@ -248,29 +297,33 @@ class Verifications:
             tx,
             EventKind.VERIFICATION_ACCEPTED if verdict.accepted else EventKind.VERIFICATION_REFUSED,
             actor,
-            organization_id=session.user.organization_id,
-            gateway_session=session,
+            user=user,
+            gateway_session=occasion.session,
             kind=verdict.kind,
             purpose=verdict.purpose.value,
             reason=verdict.reason,
         )
         if isinstance(outcome, Accepted):
-            self._limits.forgive(tx, session, authenticator)
+            self._limits.forgive(tx, user, answering)
             return verdict
-        return self._refuse(tx, actor, session, authenticator, outcome)
+        return self._refuse(tx, actor, user, answering, outcome, occasion.session)
 
     def _refuse(
         self,
         tx: Session,
         actor: Actor,
-        session: GatewaySession,
-        authenticator: Authenticator | None,
+        user: User,
+        answering: Answering,
         refused: Refused,
+        session: GatewaySession | None,
     ) -> Refused:
-        left = self._limits.left(session)
-        if left == 0:
-            self._fail(tx, actor, session)
-        spent = self._limits.spent(session, authenticator, now=self._clock.now())
+        now = self._clock.now()
+        left = self._limits.left_before_wait(user, answering, now=now)
+        if session is not None:
+            left = self._limits.left(session)
+            if left == 0:
+                self._fail(tx, actor, session)
+        spent = self._limits.spent(user, answering, session=session, now=now)
         wait = spent.retry_at if spent else None
         return replace(refused, attempts_left=left, retry_at=refused.retry_at or wait)
 
@@ -280,26 +333,32 @@ class Verifications:
             tx,
             EventKind.GATEWAY_SESSION_FAILED,
             actor,
-            organization_id=session.user.organization_id,
+            user=session.user,
             gateway_session=session,
         )
 
-    def _suspend(self, tx: Session, actor: Actor, session: GatewaySession) -> None:
+    def _suspend(self, tx: Session, actor: Actor, user: User, occasion: Occasion) -> None:
         tx.execute(
             sa.update(Authenticator)
             .where(
-                Authenticator.user_id == session.user_id,
+                Authenticator.user_id == user.id,
                 Authenticator.status == AuthenticatorStatus.ACTIVE,
             )
             .values(status=AuthenticatorStatus.SUSPENDED)
         )
-        organization, user = session.user.organization, session.user
         for kind in (EventKind.RECOVERY_CODE_USED, EventKind.AUTHENTICATORS_SUSPENDED):
-            self._audit.record(
-                tx, kind, actor, organization_id=organization.id, gateway_session=session
-            )
+            self._audit.record(tx, kind, actor, user=user, gateway_session=occasion.session)
         left = self._recovery.remaining(tx, user)
-        self._delivery.notify(tx, actor, organization, user, "recovery_code_used", left=left)
+        self._delivery.notify(tx, actor, user.organization, user, "recovery_code_used", left=left)
+
+
+_TELLING = (Reason.REPLAYED, Reason.CLOCK_OFF, Reason.WRONG)
+
+
+def _without_clock(outcome: Outcome) -> Outcome:
+    """Return a verdict that tells a backend nothing of when a code would be right."""
+    is_off = isinstance(outcome, Refused) and outcome.reason is Reason.CLOCK_OFF
+    return Refused(reason=Reason.WRONG) if is_off else outcome
 
 
 def secret_place(authenticator_id: uuid.UUID) -> str:
@@ -307,13 +366,13 @@ def secret_place(authenticator_id: uuid.UUID) -> str:
     return f"authenticators.secret:{authenticator_id}"
 
 
-def live(tx: Session, session: GatewaySession, kinds: set[str]) -> list[Authenticator]:
+def live(tx: Session, user: User, kinds: set[str]) -> list[Authenticator]:
     """Return the user's authenticators that can verify, of these kinds, last used first."""
     return list(
         tx.scalars(
             sa.select(Authenticator)
             .where(
-                Authenticator.user_id == session.user_id,
+                Authenticator.user_id == user.id,
                 Authenticator.status == AuthenticatorStatus.ACTIVE,
                 Authenticator.kind.in_(kinds),
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy.orm import Session
@@ -14,7 +14,6 @@ from app.db import lock
 from app.factors.base import Prompt, Reason, Refused
 from app.models import (
     Authenticator,
-    AuthenticatorStatus,
     GatewaySession,
     Intent,
     Purpose,
@@ -24,13 +23,11 @@ from app.models import (
 from app.services.audit import Actor
 from app.services.enrollment import Enrollment, Ground
 from app.services.gateway_sessions import GatewaySessions
-from app.services.limits import Limits
-from app.services.organizations import Organizations
+from app.services.limits import Answering, Limits, Spent
+from app.services.magic_links import MagicLinks
+from app.services.method_settings import MethodSettings
 from app.services.recovery import Recovery
-from app.services.verification import Verifications, live
-
-VOUCHED_FOR = timedelta(minutes=20)
-"""So long an authenticator that was verified vouches for a new one (NIST SP 800-63B-4, 4.1.2.1)."""
+from app.services.verification import Occasion, Verifications, live
 
 
 class Step(StrEnum):
@@ -40,6 +37,8 @@ class Step(StrEnum):
     ENROLL = "enroll"
     SAVE_CODES = "save_codes"
     VERIFY = "verify"
+    OPEN_LINK = "open_link"
+    """A magic link completes the session, or the short code that it tells in another browser."""
     DUE = "due"
     """A recovery code was used, and no new authenticator followed."""
     BLOCKED = "blocked"
@@ -79,16 +78,18 @@ class Visits:
     def __init__(
         self,
         clock: Clock,
-        organizations: Organizations,
+        method_settings: MethodSettings,
         gateway_sessions: GatewaySessions,
+        magic_links: MagicLinks,
         enrollment: Enrollment,
         verifications: Verifications,
         recovery: Recovery,
         limits: Limits,
     ) -> None:
         self._clock = clock
-        self._organizations = organizations
+        self._method_settings = method_settings
         self._gateway_sessions = gateway_sessions
+        self._magic_links = magic_links
         self._enrollment = enrollment
         self._verifications = verifications
         self._recovery = recovery
@@ -98,14 +99,18 @@ class Visits:
         """Return what the user has to do next, from what the database says now."""
         if self._gateway_sessions.status(session) is not SessionStatus.PENDING:
             return Step.ENDED
+        if self._magic_links.of(tx, session):
+            return Step.OPEN_LINK
         if self._verifications.accepted(tx, session, Purpose.ENROLLMENT):
             return Step.SAVE_CODES
-        offered = self._organizations.offered(tx, session.user.organization)
+        offered = self._method_settings.hosted(tx, session.user.organization)
         if not offered:
             return Step.BLOCKED
         if self._ground(tx, session):
-            return Step.ENROLL if self._enrollment.pending(tx, session) else Step.SET_UP
-        if live(tx, session, offered):
+            return (
+                Step.ENROLL if self._enrollment.pending(tx, session.user, session) else Step.SET_UP
+            )
+        if live(tx, session.user, offered):
             return Step.VERIFY
         return Step.DUE if self._enrollment.is_due(tx, session.user) else Step.BLOCKED
 
@@ -115,17 +120,17 @@ class Visits:
         """Begin an authenticator, if that is what comes next and the organization offers it."""
         if self.step(tx, session) not in {Step.SET_UP, Step.ENROLL}:
             return None
-        if kind not in self._organizations.offered(tx, session.user.organization):
+        if kind not in self._method_settings.hosted(tx, session.user.organization):
             return None
-        return self._enrollment.begin(tx, actor, session, kind)
+        return self._enrollment.begin(tx, actor, session.user, kind, session=session)
 
     def pending(self, tx: Session, session: GatewaySession) -> Authenticator | None:
         """Return the authenticator that this session began and has not confirmed yet."""
-        return self._enrollment.pending(tx, session)
+        return self._enrollment.pending(tx, session.user, session)
 
-    def prompt(self, session: GatewaySession, pending: Authenticator) -> Prompt:
+    def prompt(self, tx: Session, session: GatewaySession, pending: Authenticator) -> Prompt:
         """Return what the user needs to add it to a device."""
-        return self._enrollment.prompt(pending, session)
+        return self._enrollment.prompt(tx, pending, session.user)
 
     def codes_follow(self, tx: Session, session: GatewaySession) -> bool:
         """Tell whether recovery codes come with what is being set up."""
@@ -136,10 +141,21 @@ class Visits:
         self, tx: Session, actor: Actor, session: GatewaySession, answer: str
     ) -> Confirmed | Refused:
         """Judge the first code of the authenticator that this session began."""
-        pending, ground = self._enrollment.pending(tx, session), self._ground(tx, session)
+        pending, ground = (
+            self._enrollment.pending(tx, session.user, session),
+            self._ground(tx, session),
+        )
         if self.step(tx, session) is not Step.ENROLL or pending is None or ground is None:
             return Refused(reason=Reason.EXPIRED)
-        verdict = self._enrollment.confirm(tx, actor, session, pending, answer, ground=ground)
+        verdict = self._enrollment.confirm(
+            tx,
+            actor,
+            session.user,
+            pending,
+            answer,
+            ground=ground,
+            occasion=Occasion(session=session),
+        )
         if isinstance(verdict, Refused):
             return verdict
         if ground.issues_codes:
@@ -171,8 +187,8 @@ class Visits:
 
     def choices(self, tx: Session, session: GatewaySession) -> list[Authenticator]:
         """Return the authenticators that the user may verify with, last used first."""
-        offered = self._organizations.offered(tx, session.user.organization)
-        return live(tx, session, offered)
+        offered = self._method_settings.hosted(tx, session.user.organization)
+        return live(tx, session.user, offered)
 
     def chosen(
         self, tx: Session, session: GatewaySession, authenticator_id: uuid.UUID | None
@@ -185,19 +201,19 @@ class Visits:
         if authenticator_id is not None:
             return next((one for one in choices if one.id == authenticator_id), None)
         now = self._clock.now()
-        open_ones = [one for one in choices if not self._limits.spent(session, one, now=now)]
+        open_ones = [one for one in choices if not self._spent(session, one, now)]
         return next(iter(open_ones or choices), None)
 
     def retry_at(self, tx: Session, session: GatewaySession) -> datetime | None:
         """Return when the user's next code is judged, if all that the user has must wait."""
         choices, now = self.choices(tx, session), self._clock.now()
-        waits = [spent for one in choices if (spent := self._limits.spent(session, one, now=now))]
+        waits = [spent for one in choices if (spent := self._spent(session, one, now))]
         moments = [spent.retry_at for spent in waits if spent.retry_at]
         return min(moments) if moments and len(waits) == len(choices) else None
 
     def waiting(self, session: GatewaySession, authenticator: Authenticator) -> Refused | None:
         """Tell if no answer for this authenticator is judged now, and until when."""
-        spent = self._limits.spent(session, authenticator, now=self._clock.now())
+        spent = self._spent(session, authenticator, self._clock.now())
         return Refused(reason=Reason.LOCKED, retry_at=spent.retry_at) if spent else None
 
     def verify(
@@ -212,7 +228,13 @@ class Visits:
         if self.step(tx, session) is not Step.VERIFY:
             return Refused(reason=Reason.EXPIRED)
         verdict = self._verifications.attempt(
-            tx, actor, session, authenticator, answer, purpose=Purpose.VERIFICATION
+            tx,
+            actor,
+            session.user,
+            [authenticator],
+            answer,
+            purpose=Purpose.VERIFICATION,
+            occasion=Occasion(session=session),
         )
         if isinstance(verdict, Verification) and session.intent is Intent.VERIFY:
             self._gateway_sessions.complete(tx, actor, session, verdict)
@@ -243,33 +265,26 @@ class Visits:
         """Judge a recovery code; with a right one the new authenticator is begun at once."""
         if self.step(tx, session) not in {Step.VERIFY, Step.DUE}:
             return Refused(reason=Reason.EXPIRED)
-        verdict = self._verifications.attempt_recovery(tx, actor, session, answer)
+        verdict = self._verifications.attempt_recovery(
+            tx, actor, session.user, answer, occasion=Occasion(session=session)
+        )
         if isinstance(verdict, Verification):
-            offered = self._organizations.offered(tx, session.user.organization)
-            self._enrollment.begin(tx, actor, session, min(offered))
+            offered = self._method_settings.hosted(tx, session.user.organization)
+            self._enrollment.begin(tx, actor, session.user, min(offered), session=session)
         return verdict
 
+    def _spent(
+        self, session: GatewaySession, authenticator: Authenticator, now: datetime
+    ) -> Spent | None:
+        answering = Answering(authenticators=(authenticator,))
+        return self._limits.spent(session.user, answering, session=session, now=now)
+
     def _new_codes(self, tx: Session, actor: Actor, session: GatewaySession) -> str:
-        return self._recovery.sealed(session, self._recovery.issue(tx, actor, session))
+        codes = self._recovery.issue(tx, actor, session.user, session=session)
+        return self._recovery.sealed(session, codes)
 
     def _ground(self, tx: Session, session: GatewaySession) -> Ground | None:
         """Tell on what ground the user may add an authenticator in this session, if on any."""
-        user = session.user
-        if session.force_enroll:
-            return Ground.FORCED
-        if self._enrollment.has(tx, user, AuthenticatorStatus.ACTIVE):
-            return Ground.VOUCHED if self._vouched(tx, session) else None
-        if user.enrollment_open:
-            return Ground.FIRST
-        if not self._enrollment.is_due(tx, user):
-            return None
-        if user.reenrollment_approved:
-            return Ground.APPROVED
-        recovered = self._verifications.accepted(tx, session, Purpose.RECOVERY)
-        return Ground.RECOVERED if recovered else None
-
-    def _vouched(self, tx: Session, session: GatewaySession) -> bool:
-        """Tell whether this session lately verified an authenticator that the user still has."""
-        lately = self._clock.now() - VOUCHED_FOR
-        proof = self._verifications.accepted(tx, session, Purpose.VERIFICATION, since=lately)
-        return proof is not None
+        return self._enrollment.ground(
+            tx, session.user, session=session, forced=session.force_enroll
+        )

@@ -32,6 +32,14 @@ for (const time of document.querySelectorAll("time[datetime]")) {
 // A code that was refused is there to be typed over.
 document.querySelector(".otp[aria-invalid]")?.select();
 
+// Who comes back from the mailbox sees how things stand by now.
+if (document.querySelector("[data-fresh]")) {
+  document.addEventListener("visibilitychange", () => {
+    const idle = !document.querySelector(".otp").value;
+    if (document.visibilityState === "visible" && idle) location.replace(location.href);
+  });
+}
+
 // One answer per form: a double tap sends one.
 for (const form of document.querySelectorAll("form:not([data-send], [action$=download])")) {
   form.addEventListener("submit", (event) => {

@@ -18,6 +18,7 @@ _IN_PLAYWRIGHTS_CACHE = (
     "chromium-*/chrome-linux*/chrome",
     "chromium-*/chrome-mac*/*.app/Contents/MacOS/*",
 )
+_TOOLS = ("oathtool", "curl")
 _HOMEBREW_NAMES = {"chromium": "--cask chromium", "oathtool": "oath-toolkit"}
 
 
@@ -51,7 +52,7 @@ def _revision(executable: Path) -> int:
 
 
 def main() -> int:
-    """Have a Chromium and oathtool on this machine, or say what to type; the exit status."""
+    """Have a Chromium and the tools on this machine, or say what to type; the exit status."""
     named = os.environ.get(NAMED)
     if named and not _runs(named):
         print(f"{NAMED} is {named}, which does not run.", file=sys.stderr)
@@ -63,8 +64,8 @@ def main() -> int:
     if not (packages := _missing()):
         return 0
     print(f"The tests in full need more than is here. Type:{_to_type(packages)}", file=sys.stderr)
-    # oathtool only confirms what other tests hold: a desk may do without, not a check that counts.
-    return 0 if packages == ["oathtool"] and os.environ.get("CI") != "true" else 1
+    # These only confirm what other tests hold: a desk may do without, not a check that counts.
+    return 0 if {*packages} <= {*_TOOLS} and os.environ.get("CI") != "true" else 1
 
 
 def _missing() -> list[str]:
@@ -74,9 +75,7 @@ def _missing() -> list[str]:
         packages += ["chromium", "fonts-liberation"]
     if not _runs(sys.executable, "-m", "playwright"):
         packages.append("libatomic1")  # Playwright's own Node.js wants it; a bare Debian has none
-    if not shutil.which("oathtool"):
-        packages.append("oathtool")
-    return packages
+    return packages + [tool for tool in _TOOLS if not shutil.which(tool)]
 
 
 def _chromium_runs() -> bool:

@@ -9,8 +9,10 @@ import shlex
 import stat
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -420,10 +422,12 @@ def test_organizations_and_keys_are_made_for_the_api(
 
     account = operator.gets("api-keys", "create", "--name", "All")
     assert set(account) == {
-        *("client_id", "client_secret", "environment", "account_domain", "organization")
+        *("client_id", "client_secret", "environment", "account_domain", "organization"),
+        "permissions",
     }
     assert account["account_domain"] == "harbor-account"
     assert account["organization"] is None
+    assert account["permissions"] is None
     everywhere = as_backend(client_wire, account)
     listed = everywhere.calls("GET", "/organizations").json["data"]
     assert {one["domain"] for one in listed} == {"credit-maritime", "p"}
@@ -468,6 +472,121 @@ def test_an_application_is_made_for_its_organizations(
         assert notes.asks("z@maritime.example").status == 201
 
 
+def test_an_operator_makes_and_lists_keys_with_permissions(
+    operator: Operator, client_wire: InProcess
+) -> None:
+    assert operator.types("api-keys", "list").stdout == "There are no API keys.\n"
+    reading = ("--permission", "read:organizations", "--permission", "read:users")
+    made = operator.gets("api-keys", "create", "--name", "Reader", *reading)
+    assert made["permissions"] == ["read:organizations", "read:users"]
+    reader = as_backend(client_wire, made)
+    assert reader.calls("GET", "/organizations").status == 200
+    assert reader.calls("POST", "/organizations", json={"name": "Pier"}).status == 403
+    [listed] = operator.gets("api-keys", "list")
+    assert listed == {
+        "client_id": made["client_id"],
+        "name": "Reader",
+        "organization": None,
+        "permissions": made["permissions"],
+        "blocked_at": None,
+        "created_at": listed["created_at"],
+    }
+    assert operator.gets("api-keys", "list", "--environment", "production") == []
+    told = operator.types("api-keys", "list").stdout.splitlines()
+    assert told[0].split() == list(listed)
+    assert "read:organizations, read:users" in told[1]
+    assert made["client_secret"] not in "".join(told)
+
+
+def test_an_operator_replaces_and_blocks_keys(operator: Operator, client_wire: InProcess) -> None:
+    made = operator.gets("api-keys", "create")
+    first = as_backend(client_wire, made)
+    replaced = operator.gets("api-keys", "replace", made["client_id"], "--overlap-seconds", "60")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", replaced["previous_secret_until"])
+    both = [first, as_backend(client_wire, replaced)]
+    assert [one.asks_token().status for one in both] == [200, 200]
+    last = operator.gets("api-keys", "replace", made["client_id"])
+    assert last["previous_secret_until"] is None
+    assert [one.asks_token().status for one in both] == [401, 401]
+    now = as_backend(client_wire, last)
+    assert now.calls("GET", "/organizations").status == 200
+
+    blocked = operator.gets("api-keys", "block", made["client_id"])
+    assert blocked["blocked_at"] is not None
+    assert operator.gets("api-keys", "list") == [blocked]
+    assert operator.gets("api-keys", "block", made["client_id"]) == blocked
+    assert now.calls("GET", "/organizations").status == 401
+    assert "blocked" in operator.fails("api-keys", "replace", made["client_id"])
+
+
+def test_an_operator_rotates_and_deletes_applications(
+    operator: Operator, client_wire: InProcess
+) -> None:
+    demo = operator.gets("demo-data")
+    keep_all(demo)
+    _, notes = actors_of(demo, client_wire)
+    ada, client_id = demo["users"][0]["id"], notes.client_id
+    [listed] = operator.gets("applications", "list")
+    assert listed == {
+        "client_id": client_id,
+        "name": "Harbor Notes",
+        "redirect_uris": [notes.redirect_uri],
+        "organizations": None,
+        "created_at": listed["created_at"],
+    }
+    rotated = operator.gets("applications", "rotate", client_id, "--overlap-seconds", "3600")
+    fresh = replace(notes, client_secret=keep_secret(rotated["client_secret"]))
+    assert [one.asks(ada).status for one in (notes, fresh)] == [201, 201]
+    fresh_only = operator.gets("applications", "rotate", client_id)
+    newest = replace(notes, client_secret=keep_secret(fresh_only["client_secret"]))
+    assert [one.asks(ada).status for one in (notes, fresh, newest)] == [401, 401, 201]
+
+    assert operator.gets("applications", "delete", client_id) == listed
+    assert newest.asks(ada).status == 401
+    assert operator.gets("applications", "list") == []
+    assert operator.types("applications", "list").stdout == "There are no applications.\n"
+    assert "application" in operator.fails("applications", "delete", client_id)
+    again = operator.gets("demo-data")
+    keep_all(again)
+    assert again["application"]["client_id"] != client_id
+    assert actors_of(again, client_wire)[1].asks(ada).status == 201
+
+
+def test_demo_data_makes_a_new_key_for_a_blocked_one(
+    operator: Operator, client_wire: InProcess
+) -> None:
+    first = operator.gets("demo-data")
+    keep_all(first)
+    operator.gets("api-keys", "block", first["api_key"]["client_id"])
+    second = operator.gets("demo-data")
+    keep_all(second)
+    assert actors_of(first, client_wire)[0].asks_token().status == 401
+    assert actors_of(second, client_wire)[0].calls("GET", "/organizations").json["total"] == 1
+
+
+def test_an_operator_restores_what_was_deleted(operator: Operator, client_wire: InProcess) -> None:
+    demo = operator.gets("demo-data")
+    keep_all(demo)
+    backend, notes = actors_of(demo, client_wire)
+    ada = demo["users"][0]["id"]
+    [before] = operator.gets("organizations", "list")
+    assert (before["domain"], before["deleted_at"]) == ("harbor", None)
+    assert operator.gets("organizations", "list", "--deleted") == []
+    assert "harbor" not in operator.types("organizations", "list", "--deleted").stdout
+    assert backend.calls("DELETE", "/organizations/harbor").status == 200
+    assert notes.asks(ada).status == 404
+    assert operator.gets("organizations", "list") == []
+    [deleted] = operator.gets("organizations", "list", "--deleted")
+    assert deleted == {**before, "deleted_at": deleted["deleted_at"]}
+    wrong = operator.fails("organizations", "restore", "harbor", "--environment", "production")
+    assert "deleted organization" in wrong
+    restored = operator.gets("organizations", "restore", "harbor", "--environment", "sandbox")
+    assert (restored["domain"], restored["name"]) == ("harbor", "Harbor")
+    assert notes.asks(ada).status == 201
+    assert operator.gets("organizations", "list") == [before]
+    assert "deleted organization" in operator.fails("organizations", "restore", "harbor")
+
+
 @ONE_DATABASE
 def test_a_person_is_told_to_keep_the_secret(operator: Operator) -> None:
     told = operator.types("api-keys", "create").stdout
@@ -484,6 +603,15 @@ IMPOSSIBLE = [
     (1, "redirect_uris", "applications create App --redirect-uri 'javascript:alert(1)'"),
     (1, "must use https", "applications create App --redirect-uri http://app.example"),
     (1, "organization", "api-keys create --organization nowhere"),
+    (1, "name", "api-keys create --name ' '"),
+    (2, "--permission", "api-keys create --permission read:everything"),
+    (1, "API key", "api-keys block nonsense"),
+    (1, "API key", f"api-keys replace {uuid.uuid4()}"),
+    (2, "--overlap-seconds", "api-keys replace x --overlap-seconds 604801"),
+    (2, "--overlap-seconds", "applications rotate x --overlap-seconds -1"),
+    (1, "application", "applications rotate nonsense"),
+    (1, "application", f"applications delete {uuid.uuid4()}"),
+    (1, "deleted organization", "organizations restore nowhere"),
     (2, "--organization", "users reset-authenticators ada@x.example"),
     (2, "nonsense", "nonsense"),
     (2, "--keyfile", f"serve --certfile '{__file__}'"),
@@ -518,12 +646,12 @@ def test_signing_keys_rotate_when_the_next_one_is_known(
     rotated = operator.gets("signing-keys", "rotate")
     assert rotated["active"] in {key["kid"] for key in before}
     assert rotated["algorithm"] == "ES256"
-    assert rotated["published_keys"] == 3
+    assert rotated["published_keys"] == 6  # two of each use, and the two that retired
     too_young = operator.fails("signing-keys", "rotate")
     assert re.search(r"Wait \d+ seconds", too_young)
     at_once = operator.gets("signing-keys", "rotate", "--at-once")
     assert at_once["active"] not in {key["kid"] for key in before}
-    assert at_once["published_keys"] == 4
+    assert at_once["published_keys"] == 8
 
 
 def test_an_operator_resets_a_user_s_authenticators(

@@ -11,11 +11,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from app.factors import FACTORS
-from app.factors.base import Accepted, Outcome, Reason, Refused, Subject
+from app.factors import SECRET_FACTORS
+from app.factors.base import Accepted, Outcome, Reason, Refused, Subject, Tolerance
 from tests.actors import Phone
 
-TOTP = FACTORS["totp"]
+TOTP = SECRET_FACTORS["totp"]
 RFC_SECRET = b"12345678901234567890"
 NOON = datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)
 
@@ -29,11 +29,13 @@ def step_of(moment: datetime) -> int:
 
 
 def judged(code: str, now: datetime = NOON, *, last_step: int = -1) -> Outcome:
-    return TOTP.check(RFC_SECRET, code, now=now, last_step=last_step, strict=False)
+    return TOTP.check(
+        RFC_SECRET, code, now=now, last_step=last_step, parameters={}, tolerance=Tolerance()
+    )
 
 
 def phone() -> Phone:
-    return Phone(TOTP.prompt(RFC_SECRET, Subject(issuer="Harbor", label="ada")).view["uri"])
+    return Phone(TOTP.prompt(RFC_SECRET, Subject(issuer="Harbor", label="ada"), {}).view["uri"])
 
 
 def code(steps: int = 0, now: datetime = NOON) -> str:
@@ -92,15 +94,15 @@ def test_an_authenticator_that_is_not_ours_shows_the_same_codes(moment: datetime
             "--totp",
             "--base32",
             f"--now={moment:%Y-%m-%d %H:%M:%S} UTC",
-            TOTP.prompt(secret, Subject(issuer="Harbor", label="ada")).view["key"],
+            TOTP.prompt(secret, Subject(issuer="Harbor", label="ada"), {}).view["key"],
         ],
         capture_output=True,
         text=True,
         check=True,
     ).stdout.strip()
-    assert TOTP.check(secret, shown, now=moment, last_step=-1, strict=False) == Accepted(
-        step=step_of(moment)
-    )
+    assert TOTP.check(
+        secret, shown, now=moment, last_step=-1, parameters={}, tolerance=Tolerance()
+    ) == Accepted(step=step_of(moment))
 
 
 @pytest.mark.parametrize("second", [0, 15, 29])
@@ -228,14 +230,14 @@ def test_secrets_are_fresh_and_hold_160_bits() -> None:
     secrets = {TOTP.begin_enrollment() for _ in range(1000)}
     assert len(secrets) == 1000
     assert {len(secret) for secret in secrets} == {20}
-    key = TOTP.prompt(RFC_SECRET, Subject(issuer="Harbor", label="ada")).view["key"]
+    key = TOTP.prompt(RFC_SECRET, Subject(issuer="Harbor", label="ada"), {}).view["key"]
     assert len(key) == 32
     assert base64.b32decode(key) == RFC_SECRET
 
 
 def scanned(issuer: str, label: str) -> tuple[str, str, dict[str, list[str]]]:
     """Read the address as authenticator apps do: label before the query, split at its colon."""
-    uri = TOTP.prompt(RFC_SECRET, Subject(issuer=issuer, label=label)).view["uri"]
+    uri = TOTP.prompt(RFC_SECRET, Subject(issuer=issuer, label=label), {}).view["uri"]
     assert uri.isascii()
     parts = urlsplit(uri)
     assert (parts.scheme, parts.netloc, parts.fragment) == ("otpauth", "totp", "")

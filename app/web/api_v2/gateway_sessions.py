@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, jsonify
+import uuid
+from typing import Any, ClassVar, Literal
+
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 from sqlalchemy.orm import Session
 
 from app.errors import Invalid, Refusal
-from app.models import Application, GatewaySession, Intent, Organization, ResponseMode
+from app.models import (
+    Application,
+    GatewaySession,
+    Intent,
+    Organization,
+    ResponseMode,
+    SessionStatus,
+)
+from app.services.api_keys import Permission
 from app.services.gateway_sessions import Ask
 from app.web.api_v2.access import Caller, call
-from app.web.api_v2.body import Fields, read
-from app.web.api_v2.wire import zoned
+from app.web.api_v2.body import Body, Fields, read
+from app.web.api_v2.wire import OfOrganization, Zoned, place
 from app.web.support import services
 from app.web.support.error_pages import api_error
 
@@ -34,16 +45,67 @@ class AskFields(Fields):
     intent: Intent = Intent.VERIFY
     force_enroll: bool = False
 
+    EXAMPLE: ClassVar[Body] = {
+        "user_id": "0d34d179-8a81-49e8-b572-289d0e522691",
+        "client_id": "5f0c9a5e-54ff-4a5f-8a3e-6b4a5a8a5b0e",
+        "redirect_uri": "https://app.example/callback",
+        "state": "af0ifjsldkj",
+    }
+
 
 class RedeemFields(Fields):
     """What came back through the browser."""
 
     result: str
 
+    EXAMPLE: ClassVar[Body] = {"result": "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIwZDM0In0.c2ln"}
+
+
+class SessionShown(OfOrganization):
+    """A gateway session."""
+
+    type_: Literal["GatewaySession"] = Field("GatewaySession", alias="__type__")
+    id: str
+    status: SessionStatus
+    user_id: uuid.UUID
+    client_id: str
+    redirect_uri: str
+    response_mode: ResponseMode
+    intent: Intent
+    locale: str | None
+    retry_at: Zoned | None = Field(description="When the user's next code is judged, if not now.")
+    created_at: Zoned
+    expires_at: Zoned
+
+
+class SessionOpened(SessionShown):
+    """A new gateway session."""
+
+    url: str = Field(description="Where to send the user's browser; told only here.")
+
+
+class SessionRedeemed(SessionShown):
+    """A gateway session whose result was just used up."""
+
+    claims: dict[str, Any] = Field(description="What the result says.")
+
 
 @blueprint.post("")
-@call(applications=True)
-def create(tx: Session, caller: Caller, domain: str) -> ResponseReturnValue:
+@call(
+    Permission.WRITE_GATEWAY_SESSIONS,
+    body=AskFields,
+    answer=SessionOpened,
+    status=201,
+    refusals=(
+        "application_not_found",
+        "redirect_uri_not_registered",
+        "too_many_authenticators",
+        "totp_connection_inactive",
+        "user_not_found",
+    ),
+    applications=True,
+)
+def create(tx: Session, caller: Caller, domain: str) -> SessionOpened:
     """Open a gateway session; only this answer holds its address."""
     organization = caller.organization(tx, domain)
     fields = read(AskFields)
@@ -61,19 +123,27 @@ def create(tx: Session, caller: Caller, domain: str) -> ResponseReturnValue:
         raise Refusal("forbidden", "force_enroll needs an API key's bearer token.", status=403)
     application = _application(tx, caller, organization, fields.client_id)
     opened = services().gateway_sessions.open(tx, caller.actor, organization, application, ask)
-    return jsonify({**_shown(tx, opened.session), "url": opened.url}), 201
+    return SessionOpened(**_shown(tx, opened.session), url=opened.url)
 
 
 @blueprint.get("/<session_id>")
-@call(applications=True)
-def show(tx: Session, caller: Caller, domain: str, session_id: str) -> ResponseReturnValue:
+@call(Permission.READ_GATEWAY_SESSIONS, answer=SessionShown, applications=True)
+def show(tx: Session, caller: Caller, domain: str, session_id: str) -> SessionShown:
     """Return how a gateway session stands."""
-    return jsonify(_shown(tx, _find(tx, caller, domain, session_id)))
+    return SessionShown(**_shown(tx, _find(tx, caller, domain, session_id)))
 
 
 @blueprint.post("/<session_id>/redeem")
-@call(applications=True)
-def redeem(tx: Session, caller: Caller, domain: str, session_id: str) -> ResponseReturnValue:
+@call(
+    Permission.WRITE_GATEWAY_SESSIONS,
+    body=RedeemFields,
+    answer=SessionRedeemed,
+    refusals=("result_already_redeemed", "result_expired", "result_invalid"),
+    applications=True,
+)
+def redeem(
+    tx: Session, caller: Caller, domain: str, session_id: str
+) -> SessionRedeemed | ResponseReturnValue:
     """Use up a result: the first call gets its claims, every later one 409."""
     session = _find(tx, caller, domain, session_id)
     token = read(RedeemFields).result
@@ -81,7 +151,7 @@ def redeem(tx: Session, caller: Caller, domain: str, session_id: str) -> Respons
     if claims is None:  # returned and not raised, so that the record of the second use is kept
         message = "result: it was used before. Treat this sign-in as refused."
         return api_error("result_already_redeemed", message, 409)
-    return jsonify({**_shown(tx, session), "claims": claims})
+    return SessionRedeemed(**_shown(tx, session), claims=claims)
 
 
 def _find(tx: Session, caller: Caller, domain: str, session_id: str) -> GatewaySession:
@@ -107,22 +177,18 @@ def _application(
     return found
 
 
-def _shown(tx: Session, session: GatewaySession) -> dict[str, object]:
-    retry_at = services().visits.retry_at(tx, session)
-    organization = session.user.organization
+def _shown(tx: Session, session: GatewaySession) -> dict[str, Any]:
     return {
-        "__type__": "GatewaySession",
-        "__domain__": organization.domain,
-        "__environment__": organization.environment.value,
+        **place(session.user.organization),
         "id": session.id,
-        "status": services().gateway_sessions.status(session).value,
-        "user_id": str(session.user_id),
+        "status": services().gateway_sessions.status(session),
+        "user_id": session.user_id,
         "client_id": session.application.client_id,
         "redirect_uri": session.redirect_uri,
-        "response_mode": session.response_mode.value,
-        "intent": session.intent.value,
+        "response_mode": session.response_mode,
+        "intent": session.intent,
         "locale": session.locale,
-        "retry_at": zoned(retry_at) if retry_at else None,
-        "created_at": zoned(session.created_at),
-        "expires_at": zoned(session.expires_at),
+        "retry_at": services().visits.retry_at(tx, session),
+        "created_at": session.created_at,
+        "expires_at": session.expires_at,
     }

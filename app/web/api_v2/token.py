@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
+from pydantic import Field
 
 from app.errors import Refusal
 from app.services.tokens import ACCESS_TOKEN_SECONDS, scope_of
-from app.web.api_v2.body import Fields, read
+from app.web.api_v2.access import Operation, answered, declared
+from app.web.api_v2.body import Body, Fields, read
+from app.web.api_v2.wire import Answer
 from app.web.support import services
 from app.web.support.address_limits import count_key, count_stranger
 
@@ -24,9 +29,25 @@ class TokenFields(Fields):
     audience: str | None = None
     tenant_domain: str | None = None
 
+    EXAMPLE: ClassVar[Body] = {
+        "grant_type": "client_credentials",
+        "client_id": "b7bde828-4df1-4f62-9a3a-d1541a2fc9e4",
+        "client_secret": "79cef058-530c-4c19-a12d-ff57ff5e592b",
+    }
+
+
+class TokenShown(Answer):
+    """A bearer token."""
+
+    access_token: str = Field(description="A JWT; it says which environment, and what it opens.")
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  (RFC 6750)
+    expires_in: int = Field(description="Seconds.")
+    scope: str = Field(description="Permissions of the API key, space-separated.")
+
 
 @blueprint.post("/oauth/token")
 @blueprint.post("/api/v2/oauth/token", endpoint="create_v2")
+@declared(Operation(permission=None, body=TokenFields, answer=TokenShown, oauth_errors=True))
 def create() -> ResponseReturnValue:
     """Return a bearer token for an API key's id and secret."""
     try:
@@ -45,12 +66,12 @@ def create() -> ResponseReturnValue:
             count_stranger()
             return _error("invalid_client", "The client's id and secret don't match.", 401)
         count_key(client_id)
-        return jsonify(
+        shown = TokenShown(
             access_token=services().tokens.issue_access_token(tx, key),
-            token_type="Bearer",  # noqa: S106  (RFC 6750)
             expires_in=ACCESS_TOKEN_SECONDS,
             scope=scope_of(key),
         )
+        return answered(shown)
 
 
 def _credentials(fields: TokenFields) -> tuple[str, str]:

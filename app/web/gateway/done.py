@@ -24,7 +24,10 @@ def send_back(tx: Session, session: GatewaySession) -> ResponseReturnValue:
 def ended(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     """Say how the visit ended, and offer the way back."""
     status = services().gateway_sessions.status(session)
-    return render("gateway/ended.html", session, ending=status, done=_is_done(status))
+    by_link = services().magic_links.of(tx, session) is not None
+    return render(
+        "gateway/ended.html", session, ending=status, done=_is_done(status), by_link=by_link
+    )
 
 
 @blueprint.get("/blocked")

@@ -68,7 +68,7 @@ def _render(
         f"factors/{pending.kind}/enroll.html",
         session,
         200 if refused is None else 422,
-        prompt=services().visits.prompt(session, pending),
+        prompt=services().visits.prompt(tx, session, pending),
         error=sentence(refused, typed) if refused else None,
         refused=refused,
         recovery=services().visits.recovery(tx, session),

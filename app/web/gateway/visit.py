@@ -39,6 +39,7 @@ _PAGES = {
     Step.ENROLL: "gateway.enroll",
     Step.SAVE_CODES: "gateway.codes",
     Step.VERIFY: "gateway.verify",
+    Step.OPEN_LINK: "gateway.link",
     Step.DUE: "gateway.due",
     Step.BLOCKED: "gateway.blocked",
     Step.ENDED: "gateway.ended",

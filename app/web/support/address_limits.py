@@ -6,10 +6,11 @@ keep load off, while the limits that safety rests on are in the database (`app.s
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
+from math import ceil
 
-from flask import Flask, current_app, request
+from flask import Flask, Response, current_app, g, request
 from flask_limiter import Limiter
 from limits import RateLimitItem, parse
 
@@ -30,8 +31,14 @@ def init_app(app: Flask, config: Config) -> None:
 
     @app.before_request
     def count_page() -> None:
-        if request.blueprint == "gateway":
+        if request.blueprint in {"gateway", "magic_link"}:
             count_stranger()
+
+    @app.after_request
+    def tell(response: Response) -> Response:
+        if "rate_limit" in g:
+            _say_what_is_left(response, *g.rate_limit)
+        return response
 
 
 def count_stranger() -> None:
@@ -44,25 +51,40 @@ def count_stranger() -> None:
 
 
 def count_key(client_id: str) -> None:
-    """Count a request with valid credentials against these.
+    """Count a request with valid credentials against these, once however often they are read.
 
     Raises:
         Refusal: `rate_limited`.
     """
-    _count(current_app.extensions[_KEYS], client_id)
+    if "rate_limit" not in g:
+        g.rate_limit = current_app.extensions[_KEYS], client_id
+        _count(*g.rate_limit)
 
 
 def _count(item: RateLimitItem, who: str) -> None:
     if _limiter.limiter.hit(item, who):
         return
-    reset = _limiter.limiter.get_window_stats(item, who).reset_time
-    wait = datetime.fromtimestamp(reset, UTC) - SystemClock().now()  # the limiter's own clock
+    g.rate_limit = item, who
+    wait = _wait(_limiter.limiter.get_window_stats(item, who).reset_time)
     raise Refusal(
         "rate_limited",
         "There were too many requests. Wait until retry_at.",
         status=429,
         retry_at=services().clock.now() + wait,
     )
+
+
+def _say_what_is_left(response: Response, item: RateLimitItem, who: str) -> None:
+    """Say how many requests are left, and for how many seconds that holds."""
+    stats = _limiter.limiter.get_window_stats(item, who)
+    seconds = _wait(stats.reset_time).total_seconds()
+    response.headers["RateLimit-Limit"] = str(item.amount)
+    response.headers["RateLimit-Remaining"] = str(stats.remaining)
+    response.headers["RateLimit-Reset"] = str(max(1, ceil(seconds)))
+
+
+def _wait(reset: float) -> timedelta:
+    return datetime.fromtimestamp(reset, UTC) - SystemClock().now()  # the limiter's own clock
 
 
 def _network(address: str) -> str:

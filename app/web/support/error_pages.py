@@ -32,29 +32,29 @@ _CODES = {
 }
 
 
-def api_error(
-    code: str, message: str, status: int, retry_at: datetime | None = None
-) -> ResponseReturnValue:
-    """Return an error in the shape of the REST API."""
-    error: dict[str, object] = {"type": code, "message": message, "doc_urls": []}
+def api_error(code: str, message: str, status: int, retry_at: datetime | None = None) -> Response:
+    """Return an error in the shape of the REST API, with the address that explains its type."""
+    explained = f"{services().config.base_url}/api/v2/reference#error-{code}"
+    error: dict[str, object] = {"type": code, "message": message, "doc_urls": [explained]}
     if retry_at is not None:
         error["retry_at"] = retry_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return jsonify(error=error), status
+    told = make_response(jsonify(error=error), status)
+    _say_when(told, retry_at)
+    return told
 
 
 def init_app(app: Flask, config: Config) -> None:
     """Answer refusals, HTTP errors and surprises."""
-    app.register_error_handler(Refusal, _refuse)
+    app.register_error_handler(Refusal, refused)
     app.register_error_handler(CSRFError, _refuse_form)
     app.register_error_handler(HTTPException, _explain)
     app.register_error_handler(Exception, _surprise)
 
 
-def _refuse(refusal: Refusal) -> ResponseReturnValue:
+def refused(refusal: Refusal) -> Response:
+    """Return a refusal in the shape of the door that the request came by."""
     told = _tell(refusal.code, refusal.message, refusal.status, retry_at=refusal.retry_at)
-    if refusal.retry_at is not None:
-        wait = refusal.retry_at - services().clock.now()
-        told.headers["Retry-After"] = str(max(1, ceil(wait.total_seconds())))
+    _say_when(told, refusal.retry_at)
     return told
 
 
@@ -95,3 +95,9 @@ def _tell(
     if status == 401:
         told.headers["WWW-Authenticate"] = 'Bearer realm="gatehouse"'
     return told
+
+
+def _say_when(told: Response, retry_at: datetime | None) -> None:
+    if retry_at is not None:
+        wait = retry_at - services().clock.now()
+        told.headers["Retry-After"] = str(max(1, ceil(wait.total_seconds())))

@@ -10,7 +10,7 @@ from wtforms import StringField
 from app.config import Config
 
 MOST_BYTES = 64 * 1024
-"""Of any request: everything that is sent here is short."""
+"""Of any request, but for those of programs that have proved themselves: the rest is short."""
 csrf = CSRFProtect()
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from flask_babel import format_timedelta, gettext
 
-from app.factors import recovery_code
+from app.factors import magic_link, recovery_code
 from app.factors.base import Reason, Refused
 from app.web.support import services
 
@@ -40,6 +40,17 @@ def sentence(refused: Refused, typed: str, *, recovery: bool = False) -> str:
         Reason.EXPIRED: _("This step is over. Go on with the page that opens now."),
         Reason.TOO_MANY: _("There were too many wrong codes. Start again from the application."),
     }[refused.reason]
+
+
+def link_sentence(refused: Refused, typed: str) -> str:
+    """Return what the user reads about a refused short code of a magic link."""
+    if refused.reason is Reason.MALFORMED:
+        if not typed.strip():
+            return _("Type the code that the other browser shows.")
+        return _(
+            "The code has %(num)s letters and digits. Type all of them.", num=magic_link.LENGTH
+        )
+    return _("That code is not right. Check each letter and digit.")
 
 
 def in_words(moment: datetime) -> str:

@@ -177,7 +177,7 @@ def _with_another_key(good: str, listener: str) -> Iterator[tuple[str, str]]:
 
 def _with_another_name_of_the_key(good: str) -> Iterator[tuple[str, str]]:
     header, payload, signature = parts(good)
-    stranger = strangers()["ES256"]
+    stranger = strangers()[header["alg"]]
     for kid in (
         "../../dev/null",
         "/dev/null",
@@ -204,7 +204,7 @@ def _with_another_name_of_the_key(good: str) -> Iterator[tuple[str, str]]:
         )
         yield (
             f"kid {str(kid)[:20]!r}, signed",
-            signed({**header, "alg": "ES256", "kid": kid}, payload, stranger),
+            signed({**header, "kid": kid}, payload, stranger),
         )
         mac = hmac.digest(b"", put({**header, "alg": "HS256"}, payload).encode(), "sha256")
         yield (

@@ -44,7 +44,8 @@ def is_refused(reply: Reply, status: int, code: str, *named: str) -> None:
     error = reply.json["error"]
     assert set(error) == {"type", "message", "doc_urls"}
     assert error["type"] == code
-    assert isinstance(error["doc_urls"], list)
+    [address] = error["doc_urls"]
+    assert address.endswith(f"/api/v2/reference#error-{code}")
     assert error["message"].endswith(".") or code == "email_taken" or "taken" in code
     for name in named:
         assert name in error["message"], error["message"]

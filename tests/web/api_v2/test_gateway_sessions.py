@@ -107,7 +107,7 @@ def test_the_address_carries_128_bits_that_are_kept_only_hashed(harbor: Harbor) 
         assert token not in everything(harbor)
         stored = sa.select(GatewaySession.token_hash).where(GatewaySession.id == session["id"])
         [(token_hash,)] = harbor.rows(stored)
-        assert re.fullmatch(r"k[0-9a-f]{6}:[0-9a-f]{64}", token_hash)
+        assert re.fullmatch(r"\w+:[0-9a-f]{64}", token_hash)
     assert len(seen) == 3
 
 

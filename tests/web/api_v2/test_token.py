@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import uuid
+from statistics import median
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from app.models import ApiKey, Application, Environment
 from app.services.audit import OPERATOR
 from tests.actors import Backend, Reply, keep_secret
 from tests.conftest import ONE_DATABASE, Harbor
-from tests.web.api_v2.shapes import FORM, JSON, WAYS, is_refused, raw
+from tests.web.api_v2.shapes import FORM, JSON, WAYS, as_form, as_json, is_refused, raw
 
 PATHS = ["/oauth/token", "/api/v2/oauth/token"]
 
@@ -117,6 +120,56 @@ def test_wrong_credentials_are_refused_alike_whatever_is_wrong(harbor: Harbor) -
         assert reply.headers["www-authenticate"].startswith("Basic ")
         answers.add(reply.text)
     assert len(answers) == 1
+
+
+def heads(reply: Reply) -> dict[str, str]:
+    """The headers that could tell anything."""
+    alike = {"x-request-id", "date"}
+    return {name: value for name, value in reply.headers.items() if name not in alike}
+
+
+def test_nobody_learns_which_ids_exist(harbor: Harbor) -> None:
+    """F55: by status, body or headers; whatever the id once was, or is elsewhere."""
+    blocked = harbor.key()
+    reply = harbor.backend.calls("POST", f"/api-keys/{blocked.client_id}/blocklist")
+    assert reply.status == 200, reply.text
+    known = [
+        harbor.backend.client_id,
+        harbor.key(Environment.PRODUCTION).client_id,
+        harbor.key(only=True).client_id,
+        blocked.client_id,
+        harbor.notes.client_id,
+    ]
+    answers = set()
+    for client_id in (*known, str(uuid.uuid4()), "x", ""):
+        for way in (as_json, as_form):
+            reply = asks(harbor, **way({**pair(harbor.backend), **wrong(client_id)}))
+            answers.add((reply.status, reply.text, tuple(sorted(heads(reply).items()))))
+        body = {"grant_type": "client_credentials"}
+        headers = basic(client_id, wrong(client_id)["client_secret"])
+        reply = asks(harbor, headers=headers, json=body)
+        answers.add((reply.status, reply.text, tuple(sorted(heads(reply).items()))))
+    assert len(answers) == 1
+    # Nor does a right secret tell that a key was blocked.
+    reply = asks(harbor, json=pair(blocked))
+    assert (reply.status, reply.text, tuple(sorted(heads(reply).items()))) in answers
+
+
+def wrong(client_id: str) -> dict[str, str]:
+    return {"client_id": client_id, "client_secret": "ghk_" + "A" * 43}
+
+
+def test_nor_by_the_time_that_the_answer_takes(harbor: Harbor) -> None:
+    """F56: 200 of each, in turns; the median is what an eavesdropper can get at."""
+    ids = {"known": harbor.backend.client_id, "unknown": str(uuid.uuid4())}
+    spent: dict[str, list[float]] = {name: [] for name in ids}
+    for _ in range(200):
+        for name, client_id in ids.items():
+            began = perf_counter()
+            reply = asks(harbor, json={**pair(harbor.backend), **wrong(client_id)})
+            spent[name].append(perf_counter() - began)
+            assert reply.status == 401
+    assert abs(median(spent["known"]) - median(spent["unknown"])) < 0.01
 
 
 @ONE_DATABASE

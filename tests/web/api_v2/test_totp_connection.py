@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from app.models import Event
+from app.models import Environment, Event
 from tests.conftest import ONE_DATABASE, Harbor
 from tests.web.api_v2.shapes import FORM, JSON, WAYS, is_refused, raw
 
@@ -26,7 +26,16 @@ def test_it_is_there_from_the_start_and_inactive(pier: Harbor) -> None:
         "__domain__": "pier",
         "__environment__": "sandbox",
         "active": False,
+        "methods": ["app"],
+        "issuer": "Pier",
+        "digits": 6,
+        "period": 30,
+        "algorithm": "SHA1",
+        "window": 1,
         "strict": False,
+        "recovery_codes": 5,
+        "recovery_code_length": 16,
+        "sms_delivery": "application",
     }
     is_refused(pier.notes.asks("pia@pier.example"), 422, "totp_connection_inactive", "pier")
 
@@ -92,3 +101,52 @@ def test_reading_it_writes_nothing(pier: Harbor) -> None:
     before = pier.rows(sa.select(sa.func.count()).select_from(Event))
     pier.backend.calls("GET", PIER)
     assert pier.rows(sa.select(sa.func.count()).select_from(Event)) == before
+
+
+BAD = [
+    ("digits", 5),
+    ("digits", 9),
+    ("digits", True),
+    ("period", 14),
+    ("period", 121),
+    ("algorithm", "MD5"),
+    ("algorithm", "sha1"),
+    ("window", -1),
+    ("window", 6),
+    ("recovery_codes", 0),
+    ("recovery_codes", 21),
+    ("recovery_code_length", 15),
+    ("recovery_code_length", 33),
+    ("sms_delivery", "pigeon"),
+    ("methods", []),
+    ("methods", ["app", "app"]),
+    ("methods", ["email"]),
+    ("methods", "app"),
+    ("issuer", "a:b"),
+    ("issuer", "x" * 101),
+    ("issuer", " "),
+]
+
+
+@ONE_DATABASE
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_a_setting_out_of_range_is_refused_by_name(pier: Harbor, name: str, value: object) -> None:
+    before = pier.backend.calls("GET", PIER).json
+    reply = pier.backend.calls("PUT", PIER, json={"active": True, name: value})
+    is_refused(reply, 422, "invalid_request", name)
+    assert pier.backend.calls("GET", PIER).json == before
+
+
+@ONE_DATABASE
+def test_what_is_not_named_stays(pier: Harbor) -> None:
+    pier.backend.calls("PUT", PIER, json={"digits": 8, "issuer": "Pier Bank"})
+    shown = pier.backend.calls("PATCH", PIER, json={"active": True, "issuer": ""}).json
+    assert (shown["active"], shown["digits"], shown["issuer"]) == (True, 8, "Pier")
+
+
+@ONE_DATABASE
+def test_nothing_sends_an_sms_in_production_yet(harbor: Harbor) -> None:
+    backend = harbor.key(Environment.PRODUCTION)
+    backend.calls("POST", "/organizations", json={"name": "Pier"})
+    reply = backend.calls("PUT", PIER, json={"sms_delivery": "gateway"})
+    is_refused(reply, 422, "channel_unavailable", "sms_delivery")

@@ -5,12 +5,23 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
 
-from app.models import Event, User
+from app.models import (
+    Authenticator,
+    Environment,
+    Event,
+    GatewaySession,
+    Message,
+    RecoveryCode,
+    User,
+    Verification,
+)
 from tests.actors import Reply
 from tests.conftest import ONE_DATABASE, Harbor
 from tests.web.api_v2.shapes import (
@@ -35,6 +46,14 @@ def finds(harbor: Harbor, id_or_email: str) -> Reply:
     return harbor.backend.calls("GET", f"{USERS}/{id_or_email}")
 
 
+def updates(harbor: Harbor, user: str, method: str = "PUT", **request: Any) -> Reply:
+    return harbor.backend.calls(method, f"{USERS}/{user}", **request)
+
+
+def events(harbor: Harbor, kind: str) -> list[Any]:
+    return harbor.rows(sa.select(Event.user_id, Event.detail).where(Event.kind == kind))
+
+
 @pytest.mark.parametrize("way", [as_form, as_multipart])
 def test_the_guide_s_form_creates_a_user(
     harbor: Harbor, way: Callable[[dict[str, Any]], dict[str, Any]]
@@ -56,9 +75,13 @@ def test_the_guide_s_form_creates_a_user(
         "email": "omvold@blockapp.example",
         "email_verified": False,
         "phone_number": None,
+        "phone_numbers": [],
         "phone_number_verified": False,
         "external_id": None,
         "active": True,
+        "address": None,
+        "identities": [],
+        "meta_data": [],
         "profile": {"given_name": 'Omvold "Om"', "family_name": "O'Neill"},
         "inserted_at": "2026-03-01T12:00:05",
         "updated_at": "2026-03-01T12:00:05",
@@ -80,6 +103,7 @@ def test_json_creates_a_user_with_the_address_at_the_top_or_in_the_profile(
     user = creates(harbor, **way(at_the_top)).json
     assert user["email"] == "top@harbor.example"
     assert user["phone_number"] == "+33612345678"
+    assert user["phone_numbers"] == ["+33612345678"]
     assert user["external_id"] == "crm-1"
     assert user["profile"] == at_the_top["profile"]
     inside = {"profile": {"email": "inside@harbor.example", "phone_number": "+44 7400 123456"}}
@@ -233,6 +257,18 @@ def test_no_two_spellings_reach_each_other_s_account(harbor: Harbor) -> None:
         "k.it@harbor.example",
         "kit+1@harbor.example",
         "kit@harbor.example.",
+        "/kit@harbor.example",
+        "kit@harbor.example/",
+        " kit@harbor.example",
+        "kit@harbor.example\u3000",
+        "ki\u0074\u0301@harbor.example",
+        '"kit"@harbor.example',
+        "kit@h\u0430rbor.example",  # a Cyrillic a
+        "kit@xn--hrbor-4ve.example",
+        "kit@har\u00adbor.example",  # a soft hyphen, which reading a domain drops
+        "kit@harbor\uff0eexample",
+        "kit@harbor.e\uff58ample",
+        "kit@harbor.example,ist@harbor.example",
     ):
         assert finds(harbor, look_alike).status == 404, look_alike
         asked = harbor.notes.asks(look_alike)
@@ -378,3 +414,429 @@ def test_creating_a_user_is_recorded_without_the_address(harbor: Harbor) -> None
     assert str(user_id) == created["id"]
     assert address == "127.0.0.1"
     assert "n@harbor.example" not in str(detail)
+
+
+# Which spellings are one address
+
+
+SPELLINGS = [
+    "kit@\u212aelvin.example",
+    "kit@kel\u00advin.example",
+    "kit@kelvin\uff0eexample",
+    "kit@kelvin\u3002example",
+    "kit@kel\u200bvin.example",
+    "kit@kel\u2060vin.example",
+    "kit@\uff4belvin.example",
+    "kit@cafe\u0301.example",
+    "kit\uff20kelvin.example",
+    "kit@kelvin.example.",
+    '"kit"@kelvin.example',
+    "kit(now)@kelvin.example",
+    " kit@kelvin.example",
+    "kit@kelvin.example,ada@harbor.example",
+]
+
+
+@ONE_DATABASE
+def test_an_address_in_an_odd_spelling_is_refused_and_finds_nobody(
+    harbor: Harbor, subtests: pytest.Subtests
+) -> None:
+    """F83: domains that a look-up would read as another are not taken at all."""
+    for address in ("kit@kelvin.example", "kit@café.example"):
+        assert creates(harbor, json={"email": address}).status == 201
+    for spelling in SPELLINGS:
+        with subtests.test(spelling):
+            is_refused(creates(harbor, json={"email": spelling}), 422, "invalid_request", "email")
+            moved = updates(harbor, harbor.ada, json={"email": spelling})
+            is_refused(moved, 422, "invalid_request", "email")
+            is_refused(finds(harbor, quote(spelling)), 404, "not_found")
+            is_refused(harbor.notes.asks(spelling), 422, "user_not_found", "user_id")
+
+
+@ONE_DATABASE
+def test_addresses_that_only_look_alike_are_users_of_their_own(harbor: Harbor) -> None:
+    """F83: no dot, tag or letter is dropped to find somebody."""
+    addresses = [
+        "kit@harbor.example",
+        "k.it@harbor.example",
+        "kit+1@harbor.example",
+        "kit@h\u0430rbor.example",
+        "kit@harb\u00f6r.example",
+        "k/it@harbor.example",
+        "/kit@harbor.example",
+        "k//it@harbor.example",
+    ]
+    created = {
+        address: creates(harbor, json={"email": address}).json["id"] for address in addresses
+    }
+    assert len(set(created.values())) == len(addresses)
+    for address, user_id in created.items():
+        assert finds(harbor, quote(address, safe="")).json["id"] == user_id, address
+
+
+# Lists
+
+
+def test_users_are_listed_newest_first(harbor: Harbor) -> None:
+    for number in range(11):
+        harbor.clock.advance(1)
+        assert creates(harbor, json={"email": f"u{number}@harbor.example"}).status == 201
+    first = harbor.backend.calls("GET", USERS).json
+    assert first["__type__"] == "List"
+    assert first["total"] == 12
+    assert [user["email"] for user in first["data"]] == [
+        f"u{number}@harbor.example" for number in range(10, 0, -1)
+    ]
+    assert first["data"][0] == finds(harbor, "u10@harbor.example").json
+    for query in ("page=2&per_page=5", "current_page=2&per_page=5"):
+        second = harbor.backend.calls("GET", f"{USERS}?{query}").json
+        assert [user["email"][:2] for user in second["data"]] == ["u5", "u4", "u3", "u2", "u1"]
+        assert second["pagination"] == {
+            "current_page": 2,
+            "current_pages": [1, 2, 3],
+            "next_page": 3,
+            "prev_page": 1,
+            "per_page": 5,
+            "total_pages": 3,
+        }
+    for query in ("page=0", "per_page=101", "page=x", "per_page=-1", "page=99999999999999999999"):
+        reply = harbor.backend.calls("GET", f"{USERS}?{query}")
+        is_refused(reply, 422, "invalid_request", query.split("=")[0])
+
+
+def test_another_organization_s_users_are_in_no_list(harbor: Harbor) -> None:
+    harbor.backend.calls("POST", "/organizations", json={"name": "Pier"})
+    listed = harbor.backend.calls("GET", "/org/pier/users").json
+    assert (listed["data"], listed["total"]) == ([], 0)
+    only = harbor.key(only=True)
+    assert only.calls("GET", USERS).json["total"] == 1
+    is_refused(only.calls("GET", "/org/pier/users"), 404, "not_found")
+
+
+@pytest.mark.parametrize("way", [as_form, as_json, as_curl_d, as_multipart])
+@ONE_DATABASE
+def test_the_guide_s_list_call_without_g_says_to_use_get(
+    harbor: Harbor, way: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    for fields in ({"page": "1", "per_page": "20"}, {"current_page": "1"}):
+        is_refused(creates(harbor, **way(fields)), 422, "use_get", "GET", "-G", USERS)
+    is_refused(creates(harbor, **way({"page": "1", "x": "y"})), 422, "invalid_request", "email")
+
+
+# Changes
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_only_what_is_given_changes(harbor: Harbor, method: str) -> None:
+    before = creates(
+        harbor,
+        json={
+            "email": "kit@harbor.example",
+            "phone_number": "+33612345678",
+            "external_id": "crm-1",
+            "profile": {"given_name": "Kit", "tags": ["a"], "locale": "fr"},
+        },
+    ).json
+    harbor.clock.advance(5)
+    after = updates(harbor, before["id"], method, json={"profile": {"given_name": "Christopher"}})
+    assert after.status == 200, after.text
+    assert after.json == {
+        **before,
+        "profile": {"given_name": "Christopher", "tags": ["a"], "locale": "fr"},
+        "updated_at": "2026-03-01T12:00:10",
+    }
+    given = {
+        "email": "Christopher@harbor.example",
+        "phone_number": "+33 6 99 99 99 99",
+        "external_id": "crm-2",
+        "profile": {"locale": None},
+    }
+    after = updates(harbor, "kit@harbor.example", method, json=given)
+    assert after.json["email"] == "Christopher@harbor.example"
+    assert after.json["phone_number"] == "+33699999999"
+    assert after.json["external_id"] == "crm-2"
+    assert after.json["profile"] == {"given_name": "Christopher", "tags": ["a"]}
+    assert finds(harbor, "christopher@harbor.example").json == after.json
+    is_refused(finds(harbor, "kit@harbor.example"), 404, "not_found")
+
+
+def test_what_can_be_absent_is_taken_away_by_json_alone(harbor: Harbor) -> None:
+    full = {
+        "email": "kit@harbor.example",
+        "phone_number": "+33612345678",
+        "external_id": "crm-1",
+        "profile": {"given_name": "Kit"},
+    }
+    user = creates(harbor, json=full).json
+    blanks = {"email": "", "phone_number": "", "external_id": "", "profile[given_name]": ""}
+    for way in (as_form, as_multipart):
+        assert updates(harbor, user["id"], **way(blanks)).json == user
+    assert updates(harbor, user["id"], json={"profile": {}}).json == user
+    for nothing in ("", None):
+        fields = {"phone_number": nothing, "external_id": nothing, "profile": None}
+        bare = updates(harbor, user["id"], json=fields).json
+        assert (bare["phone_number"], bare["phone_numbers"]) == (None, [])
+        assert (bare["external_id"], bare["profile"]) == (None, {})
+        is_refused(updates(harbor, user["id"], json={"email": nothing}), 422, "invalid_request")
+        assert updates(harbor, user["id"], json=full).json == user
+
+
+def test_the_kotlin_sdk_s_form_of_a_whole_user_changes_what_is_new_in_it(harbor: Harbor) -> None:
+    user = creates(
+        harbor,
+        json={
+            "email": "kit@harbor.example",
+            "phone_number": "+33612345678",
+            "external_id": "crm-1",
+            "profile": {"given_name": "Kit", "shoes": 43},
+        },
+    ).json
+    form = {
+        "__type__": "User",
+        "__environment__": "sandbox",
+        "__domain__": "harbor",
+        "email": "kit@harbor.example",
+        "id": str(uuid.uuid4()),
+        "phone_number": "+33612345678",
+        "phone_numbers[]": "+33612345678",
+        "phone_number_verified": "true",
+        "email_verified": "true",
+        "profile[__type__]": "Profile",
+        "profile[given_name]": "Christopher",
+        "profile[family_name]": "",
+        "inserted_at": "2026-03-01T12:00:05",
+        "updated_at": "2026-03-01T12:00:05",
+        "active": "false",
+    }
+    after = updates(harbor, user["id"], data=form)
+    assert after.status == 200, after.text
+    assert after.json == {**user, "profile": {"given_name": "Christopher", "shoes": 43}}
+
+
+def test_the_kotlin_sdk_s_form_of_a_new_user_keeps_none_of_its_marks(harbor: Harbor) -> None:
+    form = {
+        "__type__": "User",
+        "email": "kit@harbor.example",
+        "phone_number_verified": "false",
+        "email_verified": "false",
+        "profile[__type__]": "Profile",
+        "profile[given_name]": "Kit",
+    }
+    reply = creates(harbor, data=form)
+    assert (reply.status, reply.json["profile"]) == (201, {"given_name": "Kit"})
+
+
+def test_the_guide_s_spelling_changes_address_and_number(harbor: Harbor) -> None:
+    fields = {"profile[email]": "new@harbor.example", "profile[phone_number]": "+33612345678"}
+    after = updates(harbor, harbor.ada, data=fields).json
+    assert (after["email"], after["phone_number"]) == ("new@harbor.example", "+33612345678")
+    assert after["profile"] == {}
+    both = {"email": "top@harbor.example", "profile": {"email": "inside@harbor.example"}}
+    after = updates(harbor, harbor.ada, json=both).json
+    assert (after["email"], after["profile"]) == ("top@harbor.example", {})
+
+
+def test_a_name_that_is_taken_stays_with_who_has_it(harbor: Harbor) -> None:
+    other = creates(harbor, json={"email": "kit@harbor.example", "external_id": "crm-1"}).json
+    before = finds(harbor, harbor.ada).json
+    for again in ("kit@harbor.example", "KIT@harbor.example"):
+        reply = updates(harbor, harbor.ada, json={"email": again, "profile": {"x": 1}})
+        is_refused(reply, 422, "email_taken")
+        assert reply.json["error"]["message"] == "email has already been taken"
+    reply = updates(harbor, harbor.ada, json={"external_id": "crm-1", "profile": {"x": 1}})
+    is_refused(reply, 422, "external_id_taken", "external_id")
+    assert finds(harbor, harbor.ada).json == before
+    same = {"email": "kit@harbor.example", "external_id": "crm-1"}
+    assert updates(harbor, other["id"], json=same).json == other
+
+
+def test_a_change_is_recorded_by_the_names_of_what_changed(harbor: Harbor) -> None:
+    updates(harbor, harbor.ada, json={"email": "ada@harbor.example"})
+    assert events(harbor, "user:updated") == []
+    updates(harbor, harbor.ada, json={"email": "new@harbor.example", "profile": {"x": "secret"}})
+    [(user_id, detail)] = events(harbor, "user:updated")
+    assert str(user_id) == harbor.ada
+    assert detail == {"fields": "email, profile"}
+
+
+@ONE_DATABASE
+def test_odd_changes_are_refused_by_name(harbor: Harbor, subtests: pytest.Subtests) -> None:
+    before = finds(harbor, harbor.ada).json
+    for body, field in [
+        (b'{"email": []}', "email"),
+        (b'{"email": 7}', "email"),
+        (b'{"email": "nobody"}', "email"),
+        (b'{"profile": {"email": ["a@x.example"]}}', "email"),
+        (b'{"profile": {"email": null}}', "email"),
+        (b'{"phone_number": 33612345678}', "phone_number"),
+        (b'{"phone_number": "0612345678"}', "phone_number"),
+        (b'{"external_id": {}}', "external_id"),
+        (b'{"external_id": "a\\u0007"}', "external_id"),
+        (b'{"profile": []}', "profile"),
+        (b'{"profile": {' + b",".join(b'"f%d": 1' % n for n in range(51)) + b"}}", "profile"),
+    ]:
+        with subtests.test(repr(body)):
+            reply = updates(harbor, harbor.ada, **raw(body))
+            is_refused(reply, 422, "invalid_request", field)
+    half = {f"a{number}": number for number in range(30)}
+    assert updates(harbor, harbor.ada, json={"profile": half}).status == 200
+    more = {f"b{number}": number for number in range(30)}
+    is_refused(updates(harbor, harbor.ada, json={"profile": more}), 422, "invalid_request")
+    assert {**finds(harbor, harbor.ada).json, "profile": {}} == before
+
+
+def test_changes_side_by_side_are_all_there(live_harbor: Harbor) -> None:
+    backend = live_harbor.backend
+    assert backend.token
+
+    def change(number: int) -> Reply:
+        body = {"profile": {f"f{number}": number}}
+        return backend.calls("PATCH", f"{USERS}/{live_harbor.ada}", json=body)
+
+    with ThreadPoolExecutor(12) as pool:
+        assert {reply.status for reply in pool.map(change, range(12))} == {200}
+    profile = finds(live_harbor, live_harbor.ada).json["profile"]
+    assert profile == {f"f{number}": number for number in range(12)}
+
+
+def test_an_address_that_two_want_at_the_same_moment_goes_to_one(live_harbor: Harbor) -> None:
+    backend = live_harbor.backend
+    assert backend.token
+    people = [live_harbor.person(f"p{number}@harbor.example") for number in range(8)]
+
+    def move(person: str) -> Reply:
+        return backend.calls("PUT", f"{USERS}/{person}", json={"email": "one@harbor.example"})
+
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(move, people))
+    assert sorted(reply.status for reply in replies) == [200] + [422] * 7
+    for reply in replies:
+        if reply.status == 422:
+            is_refused(reply, 422, "email_taken")
+
+
+# Deleting
+
+
+def test_a_deleted_user_is_gone_with_all_that_was_there(harbor: Harbor) -> None:
+    phone = harbor.enrolls()
+    browser = harbor.visits(harbor.ada)
+    was = finds(harbor, harbor.ada).json
+    reply = harbor.backend.calls("DELETE", f"{USERS}/ADA@harbor.example")
+    assert reply.status == 200, reply.text
+    assert reply.json == {"deleted": True, "resource": was}
+    for name in (harbor.ada, "ada@harbor.example"):
+        is_refused(finds(harbor, name), 404, "not_found")
+        is_refused(harbor.backend.calls("DELETE", f"{USERS}/{name}"), 404, "not_found")
+        is_refused(updates(harbor, name, json={"profile": {}}), 404, "not_found")
+        is_refused(harbor.notes.asks(name), 422, "user_not_found")
+    browser.submits(code=harbor.code(phone))
+    assert browser.reply.status in {403, 404}
+    for model in (Authenticator, RecoveryCode, GatewaySession, Verification, Message):
+        assert harbor.rows(sa.select(sa.func.count()).select_from(model)) == [(0,)], model
+    assert [str(user_id) for user_id, _ in events(harbor, "user:deleted")] == [harbor.ada]
+    assert [str(user_id) for user_id, _ in events(harbor, "user:created")] == [harbor.ada]
+    assert "ada@harbor.example" not in harbor.dump()
+    again = creates(harbor, json={"email": "ada@harbor.example"})
+    assert again.status == 201
+    assert again.json["id"] != harbor.ada
+    assert harbor.visits("ada@harbor.example").path.endswith("/set-up")
+
+
+# Whose users
+
+
+@ONE_DATABASE
+def test_nobody_reaches_a_user_of_another_organization(harbor: Harbor) -> None:
+    """F28 and F79: 404, the same as for an id that nobody has, and nothing changes."""
+    harbor.backend.calls("POST", "/organizations", json={"name": "Pier"})
+    there = harbor.backend.calls("POST", "/org/pier/users", json={"email": "kit@pier.example"})
+    only, unknown = harbor.key(only=True), str(uuid.uuid4())
+    production = harbor.key(Environment.PRODUCTION)
+    before = harbor.backend.calls("GET", f"/org/pier/users/{there.json['id']}").json
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        sent = {"json": {"email": "stolen@harbor.example"}} if method.startswith("P") else {}
+        asked = [
+            (harbor.backend, f"{USERS}/{there.json['id']}"),
+            (harbor.backend, f"{USERS}/kit@pier.example"),
+            (only, f"{USERS}/{there.json['id']}"),
+            (only, f"/org/pier/users/{there.json['id']}"),
+            (only, f"/org/pier/users/{harbor.ada}"),
+            (production, f"{USERS}/{harbor.ada}"),
+            (harbor.backend, f"{USERS}/{unknown}"),
+        ]
+        for backend, path in asked:
+            is_refused(backend.calls(method, path, **sent), 404, "not_found")
+    assert harbor.backend.calls("GET", f"/org/pier/users/{there.json['id']}").json == before
+    assert finds(harbor, harbor.ada).json["email"] == "ada@harbor.example"
+
+
+def test_the_same_address_in_two_organizations_is_two_people(harbor: Harbor) -> None:
+    """F80: what happens to one of them touches nothing of the other."""
+    harbor.backend.calls("POST", "/organizations", json={"name": "Pier"})
+    harbor.backend.calls("PUT", "/org/pier/totp-connection", json={"active": True})
+    fields = {"email": "ada@harbor.example", "external_id": "crm-1"}
+    there = harbor.backend.calls("POST", "/org/pier/users", json=fields).json
+    phone = harbor.enrolls()
+    notes = replace(harbor.notes, organization="pier")
+    stranger = harbor.browser()
+    stranger.goes_to(notes.opens("ada@harbor.example")["url"])
+    assert stranger.path.endswith("/set-up")
+    theirs = stranger.sets_up()
+    assert theirs.secret != phone.secret
+    stranger.types(harbor.code(theirs))
+    stranger.saves_codes()
+    harbor.clock.advance(30)
+    asking = harbor.browser()
+    asking.goes_to(notes.opens("ada@harbor.example")["url"])
+    for code in harbor.wrong_codes(theirs, 4):
+        asking.types(code)
+    counted = sa.select(User.id, User.failures)
+    assert {str(user): failures for user, failures in harbor.rows(counted)} == {
+        harbor.ada: 0,
+        there["id"]: 4,
+    }
+    harbor.visits(harbor.ada).types(harbor.code(phone))
+    changed = {"email": "new@harbor.example", "external_id": "crm-1"}
+    assert updates(harbor, "ada@harbor.example", json=changed).status == 200
+    harbor.backend.calls("DELETE", f"{USERS}/{harbor.ada}")
+    assert harbor.backend.calls("GET", "/org/pier/users/ada@harbor.example").json == there
+
+
+ODD_NAMES = ["", "%20", "%25", "*", "null", "[]", "[%22a%22]", "%2525", "%3F", "_", "0", "%20%20"]
+
+
+@ONE_DATABASE
+def test_a_blank_or_odd_name_finds_nobody_and_counts_for_nobody(
+    harbor: Harbor, subtests: pytest.Subtests
+) -> None:
+    """F15: neither in an address nor in a body is it read as everybody."""
+    phone = harbor.enrolls()
+    harbor.visits(harbor.ada).types(harbor.wrong_codes(phone)[0])
+    rows = [sa.select(*model.__table__.columns) for model in (User, Authenticator)]
+    before = [harbor.rows(statement) for statement in rows]
+    ways = [
+        ("GET", "", {}),
+        ("PUT", "", {"json": {"profile": {"x": 1}}}),
+        ("DELETE", "", {}),
+        ("POST", "/unlock", {}),
+        ("POST", "/reenrollment-approval", {}),
+        ("GET", "/authenticators", {}),
+        ("DELETE", f"/authenticators/{uuid.uuid4()}", {}),
+        ("GET", "/events", {}),
+        ("GET", "/recovery-codes", {}),
+    ]
+    for name in ODD_NAMES:
+        for method, rest, sent in ways:
+            with subtests.test(f"{method} {name}{rest}"):
+                reply = harbor.backend.calls(method, f"{USERS}/{name}{rest}", **sent)
+                assert reply.status in {404, 405}, (reply.status, reply.text)
+    for value in ("", " ", "%", "*", None, [], [harbor.ada], {"id": harbor.ada}, 0, True):
+        with subtests.test(repr(value)):
+            body = {"user_id": value, "redirect_uri": harbor.notes.redirect_uri}
+            path = "/org/harbor/gateway-sessions"
+            reply = harbor.backend.calls(
+                "POST", path, json={**body, "client_id": harbor.notes.client_id}
+            )
+            assert reply.status in {400, 422}, (reply.status, reply.text)
+    assert [harbor.rows(statement) for statement in rows] == before

@@ -58,9 +58,14 @@ def policy_of(reply: Reply) -> dict[str, str]:
 
 def addresses(harbor: Harbor, visit_id: str) -> list[str]:
     """Return an address for every route, with ids that exist."""
+    email, back = "ada@harbor.example", harbor.notes.redirect_uri
+    link = harbor.backend.asks_link(email, back, org_domain="harbor").json["magic_link"]
     ids = {
         "visit_id": visit_id,
+        "token": link.rpartition("/")[2],
         "domain": harbor.organization.domain,
+        "client_id": harbor.notes.client_id,
+        "user_id": harbor.ada,
         "session_id": f"gateway-session_{visit_id}",
         "id_or_email": harbor.ada,
         "authenticator_id": harbor.ada,
@@ -99,7 +104,12 @@ def broken_answers(harbor: Harbor, browser: Browser) -> Iterator[tuple[str, Repl
 
 def cacheable(name: str) -> bool:
     method, _, path = name.partition(" ")
-    known = path in {"/.well-known/jwks.json", "/static/css/gatehouse.css"}
+    known = path in {
+        "/.well-known/jwks.json",
+        "/api/v2/openapi.json",
+        "/api/v2/reference",
+        "/static/css/gatehouse.css",
+    }
     return name == "static" or (method in {"GET", "HEAD"} and known)
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from app import create_app
 from app.config import WAITS
-from app.factors import FACTORS
+from app.factors import SECRET_FACTORS
 from app.models import Authenticator, GatewaySession, User, Verification
 from app.services.audit import OPERATOR
 from tests import actors
@@ -209,7 +209,7 @@ class Broken:
     """A factor that judges by falling over."""
 
     def __init__(self, kind: str) -> None:
-        self._real = FACTORS[kind]
+        self._real = SECRET_FACTORS[kind]
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._real, name)
@@ -222,7 +222,7 @@ def test_a_factor_that_raises_twenty_times_ends_locked(
     harbor: Harbor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     phone = harbor.enrolls()
-    monkeypatch.setitem(FACTORS, "totp", Broken("totp"))  # type: ignore[arg-type]
+    monkeypatch.setitem(SECRET_FACTORS, "totp", Broken("totp"))  # type: ignore[arg-type]
     for failure in range(1, 21):
         browser = harbor.visits(harbor.ada)
         browser.types(harbor.code(phone))

@@ -108,6 +108,8 @@ def one_code_many_times_over_one_session(harbor: Harbor) -> None:
     code = due(harbor, phone)
     at_once([types(window, code) for window in windows])
     # A double tap gets the same way back, and all of them the same one result.
+    ends = {(window.reply.status, window.path, window.page.heading) for window in windows}
+    assert {status for status, _, _ in ends} == {303}, ends
     sent = [
         harbor.notes.checks(result)["jti"] for window in windows if (result := result_of(window))
     ]

@@ -1,0 +1,82 @@
+"""Secrets of API keys and applications: made here, shown once, replaced with an overlap."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from app.clock import Clock
+from app.crypto import Vault, new_token
+from app.db import lock
+from app.errors import Invalid
+from app.models import ApiKey, Application
+
+MOST_OVERLAP = timedelta(days=7)
+_NAME_LENGTH = 100
+
+
+class Credentials:
+    """Makes and compares the secrets of one kind of caller.
+
+    Args:
+        prefix: with which a secret begins, for secret scanners.
+        purpose: for which its hash is derived.
+    """
+
+    def __init__(self, clock: Clock, vault: Vault, *, prefix: str, purpose: str) -> None:
+        self._clock = clock
+        self._vault = vault
+        self._prefix = prefix
+        self._purpose = purpose
+
+    def issue(self, holder: ApiKey | Application) -> str:
+        """Give somebody new its first secret and return it."""
+        secret = self._prefix + new_token()
+        holder.secret_hash = self._vault.hash(secret, purpose=self._purpose)
+        return secret
+
+    def replace(self, tx: Session, holder: ApiKey | Application, overlap: timedelta) -> str:
+        """Give a holder a new secret and return it; the old one works on for the overlap.
+
+        Raises:
+            Invalid: the overlap is negative, or longer than a week.
+        """
+        if not timedelta(0) <= overlap <= MOST_OVERLAP:
+            most = int(MOST_OVERLAP.total_seconds())
+            raise Invalid("overlap_seconds", f"use a number from 0 to {most}.")
+        lock(tx, type(holder).id, holder.id)
+        tx.refresh(holder, ["secret_hash"])  # of two that replace at once, the second replaces
+        keeps = overlap > timedelta(0)
+        holder.previous_secret_hash = holder.secret_hash if keeps else None
+        holder.previous_until = self._clock.now() + overlap if keeps else None
+        return self.issue(holder)
+
+    def match(self, secret: str, holder: ApiKey | Application | None) -> bool:
+        """Tell whether the secret is the holder's, or the one before it while that still works."""
+        current = holder.secret_hash if holder else None
+        overlaps = holder is not None and self.overlaps_until(holder) is not None
+        previous = holder.previous_secret_hash if holder and overlaps else None
+        # Both are compared whoever it is, so that no answer comes sooner than another.
+        found = [
+            self._vault.matches(secret, stored, purpose=self._purpose)
+            for stored in (current, previous)
+        ]
+        return any(found)
+
+    def overlaps_until(self, holder: ApiKey | Application) -> datetime | None:
+        """Return until when the secret before this one works, if it still does."""
+        until = holder.previous_until
+        return until if until is not None and self._clock.now() < until else None
+
+
+def checked_name(name: str) -> str:
+    """Return the name of a key or an application with its spaces in order.
+
+    Raises:
+        Invalid: nobody could read it.
+    """
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= _NAME_LENGTH or not name.isprintable():
+        raise Invalid("name", f"give it 1 to {_NAME_LENGTH} printable characters.")
+    return name

@@ -1,0 +1,135 @@
+"""What can be kept of a user: each field in its normal form, and changes to them."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any, TypedDict
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+from app.errors import Invalid
+from app.models import User
+
+_EXTERNAL_ID_LENGTH = 255
+_MOST_IN_PROFILE = 50
+
+
+class UserChanges(TypedDict, total=False):
+    """What is to become of a user; what is not there stays as it is.
+
+    None takes a number or an external id away. A profile is merged: a name with None is taken
+    out, and None for the whole of it takes all out.
+    """
+
+    email: str
+    phone_number: str | None
+    external_id: str | None
+    profile: dict[str, Any] | None
+
+
+def checked(changes: UserChanges) -> UserChanges:
+    """Return the changes with every value in its normal form; "" counts as None.
+
+    Raises:
+        Invalid: a value can't be used.
+    """
+    wanted: UserChanges = {}
+    if "email" in changes:
+        wanted["email"] = checked_email(changes["email"])
+    if "phone_number" in changes:
+        number = changes["phone_number"]
+        wanted["phone_number"] = checked_phone_number(number) if number else None
+    if "external_id" in changes:
+        name = changes["external_id"]
+        wanted["external_id"] = checked_external_id(name) if name else None
+    if "profile" in changes:
+        wanted["profile"] = changes["profile"]
+    return wanted
+
+
+def apply(user: User, wanted: UserChanges) -> list[str]:
+    """Put checked changes into a user, and return the names of what is different now.
+
+    Raises:
+        Invalid: the profile would hold too much.
+    """
+    values: dict[str, Any] = dict(wanted)
+    if "profile" in wanted:
+        values["profile"] = merged(user.profile, wanted["profile"])
+    changed = [name for name, value in values.items() if getattr(user, name) != value]
+    for name in changed:
+        setattr(user, name, values[name])
+    user.email_key = email_key(user.email)
+    return changed
+
+
+def merged(profile: dict[str, Any], more: dict[str, Any] | None) -> dict[str, Any]:
+    """Return a profile with more in it; a name with None is taken out (RFC 7396).
+
+    Raises:
+        Invalid: it would hold too much.
+    """
+    if more is None:
+        return {}
+    both = {**profile, **more}
+    kept = {name: value for name, value in both.items() if more.get(name, value) is not None}
+    if len(kept) > _MOST_IN_PROFILE:
+        raise Invalid("profile", f"it may hold {_MOST_IN_PROFILE} names.")
+    return kept
+
+
+def checked_email(value: str) -> str:
+    """Return the address in its normal form (ASCII before the @, a syntactically valid domain).
+
+    Raises:
+        Invalid: it is not an address.
+    """
+    try:
+        # ASCII only: no two spellings of one address, no look-alike letters.
+        found = validate_email(value, check_deliverability=False, allow_smtputf8=False)
+    except EmailNotValidError as error:
+        raise Invalid("email", f"{error} Write one such as ada@example.com.") from None
+    if not _is_plain(value.rpartition("@")[2], found.domain, found.ascii_domain or ""):
+        raise Invalid("email", "write the domain as it is displayed, or as xn--….")
+    return found.ascii_email or ""
+
+
+def _is_plain(given: str, *usual: str) -> bool:
+    """Tell whether a domain is spelled as usual, but for upper case.
+
+    Reading a domain drops invisible marks and turns letters that only look alike into plain
+    ones: with these, an address would reach the account of another.
+    """
+    return unicodedata.normalize("NFKC", given) == given and given.lower() in usual
+
+
+def checked_phone_number(value: str) -> str:
+    """Return the number in E.164, such as +33612345678.
+
+    Raises:
+        Invalid: it is not a possible number with its country code.
+    """
+    try:
+        number = phonenumbers.parse(value, None)
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is None or not phonenumbers.is_valid_number(number):
+        raise Invalid("phone_number", "write it in E.164, such as +33612345678.")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def checked_external_id(value: str) -> str:
+    """Return the caller's own name of a user.
+
+    Raises:
+        Invalid: it is too long, or holds what can't be printed.
+    """
+    if len(value) > _EXTERNAL_ID_LENGTH or not value.isprintable():
+        raise Invalid("external_id", f"use 1 to {_EXTERNAL_ID_LENGTH} printable characters.")
+    return value
+
+
+def email_key(address: str) -> str:
+    """Return the one spelling of a checked address that is compared."""
+    return address.lower()

@@ -1,0 +1,36 @@
+"""Codes that are delivered: random, six digits, and nothing else is worth an attempt."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from app.factors import MESSAGE_CODES
+
+SMS = MESSAGE_CODES["sms"]
+
+
+def test_a_code_is_six_digits_and_leading_zeros_are_among_them() -> None:
+    codes = [SMS.new_code() for _ in range(2000)]
+    assert all(len(code) == 6 and code.isdigit() for code in codes)
+    assert len(set(codes)) > 1900
+    first = Counter(code[0] for code in codes)
+    assert len(first) == 10
+    assert all(100 < count < 300 for count in first.values()), first
+
+
+@pytest.mark.parametrize(
+    "answer", ["123456", " 123 456 ", "123-456", "\u0661\u0662\u0663456", "000000"]
+)
+def test_what_a_person_types_for_a_code_is_one(answer: str) -> None:
+    assert SMS.well_formed(answer)
+
+
+@pytest.mark.parametrize("answer", ["", "12345", "1234567", "12345a", "abcdef", "123456 123456"])
+def test_what_can_not_be_a_code_is_none(answer: str) -> None:
+    assert not SMS.well_formed(answer)
+
+
+def test_it_earns_what_rfc_8176_calls_it() -> None:
+    assert (SMS.amr, SMS.acr, SMS.hosted) == (("sms", "otp"), "urn:gatehouse:acr:sms", False)
