@@ -301,12 +301,23 @@ class GatewaySessions:
         """Return a session whoever asks: a page may name its application, nothing of its user."""
         return self._load(tx, ID_PREFIX + short_id)
 
-    def visit(self, tx: Session, short_id: str, secret: str | None) -> GatewaySession | None:
-        """Return the session if this browser is the one that it is bound to."""
+    def visit(
+        self, tx: Session, short_id: str, secret: str | None, *, hold: bool = False
+    ) -> GatewaySession | None:
+        """Return the session if this browser is the one that it is bound to.
+
+        Args:
+            hold: whether to keep others from it until the transaction ends. Without that, what two
+                windows do at once may be seen half: first the pending session, then its end.
+        """
         session = self._load(tx, ID_PREFIX + short_id)
         stored = session.browser_hash if session else None
         known = self._vault.matches(secret or "", stored, purpose=_BROWSER)
-        return session if known and secret else None
+        if session is None or not (known and secret):
+            return None
+        if hold:
+            tx.refresh(session, ["status", "ended_at", "judged"], with_for_update=True)
+        return session
 
     def status(self, session: GatewaySession) -> SessionStatus:
         """Return how the session stands now."""

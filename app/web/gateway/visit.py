@@ -64,7 +64,7 @@ def page(*steps: Step) -> Callable[[View[P]], Callable[P, ResponseReturnValue]]:
             reads = request.method in {"GET", "HEAD"}
             with database.reading() if reads else database.writing() as tx:
                 session = services().gateway_sessions.visit(
-                    tx, visit_id, read_cookie(visit_id, VISIT)
+                    tx, visit_id, read_cookie(visit_id, VISIT), hold=not reads
                 )
                 if session is None:
                     return refuse_browser(tx, visit_id)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 from typing import TypeVar
 
+import pytest
 import sqlalchemy as sa
 
 from app.clock import SystemClock
@@ -19,6 +20,7 @@ from app.models import (
     Result,
     Verification,
 )
+from app.services.audit import OPERATOR
 from tests.actors import Browser, Phone, Reply, keep_secret
 from tests.conftest import Harbor
 
@@ -79,6 +81,34 @@ def test_of_many_at_once_one_is_confirmed(live_harbor: Harbor) -> None:
     one_code_over_many_sessions(harbor)
     one_code_many_times_over_one_session(harbor)
     many_guesses_over_one_session(harbor)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_double_tap_never_sees_half_of_the_first(harbor: Harbor) -> None:
+    """The first tap's commit falls between two reads of the second, where it can."""
+    phone, browser = harbor.enrolls(), harbor.visits(harbor.ada)
+    code, second = harbor.code(phone), twin(browser)
+    reading, committed = Event(), Event()
+
+    def wait_once(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM verifications" in statement and not reading.is_set():
+            reading.set()
+            committed.wait(5)
+
+    app = harbor.wire.client.application  # type: ignore[attr-defined]
+    engine = app.extensions["gatehouse"].database.engine
+    sa.event.listen(engine, "before_cursor_execute", wait_once)
+    with ThreadPoolExecutor(1) as pool:
+        with harbor.services.database.writing() as tx:
+            session_id = f"gateway-session_{browser.path.split('/')[2]}"
+            session = harbor.services.gateway_sessions.find(tx, harbor.organization, session_id)
+            [authenticator] = harbor.services.visits.choices(tx, session)
+            harbor.services.visits.verify(tx, OPERATOR, session, authenticator, code)
+            tapped = pool.submit(types(second, code))
+            reading.wait(1)
+        committed.set()
+        tapped.result(timeout=20)
+    assert result_of(second), second.path
 
 
 def one_code_over_many_sessions(harbor: Harbor) -> None:
