@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, render_template
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup, escape
 
 from app.web.api_v2.errors import ERRORS, OAUTH_ERRORS, ROW_ERRORS
 from app.web.api_v2.openapi import Endpoint, document, endpoints, example_of
@@ -15,6 +17,7 @@ from app.web.support import services
 
 blueprint = Blueprint("reference", __name__, url_prefix="/api/v2")
 _MAX_AGE = 300
+_CODE = re.compile(r"`([^`]+)`")
 _TITLES = {
     "token": "Tokens",
     "api_keys": "API keys",
@@ -72,7 +75,7 @@ def _shown(one: Endpoint, told: dict[str, Any]) -> dict[str, Any]:
         "id": one.name.replace(".", "-"),
         "method": one.method,
         "path": one.path,
-        "text": one.text,
+        "text": _marked(one.text),
         "permission": one.operation.permission,
         "applications": one.operation.applications,
         "query": [_row(it["name"], it["schema"], False, schemas) for it in _in_query(described)],
@@ -82,6 +85,11 @@ def _shown(one: Endpoint, told: dict[str, Any]) -> dict[str, Any]:
         "refusals": sorted(one.operation.refusals),
         "curl": _curl(one),
     }
+
+
+def _marked(text: str) -> Markup:
+    """Return a text with what stands in backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 (escaped)
 
 
 def _in_query(described: dict[str, Any]) -> list[dict[str, Any]]:
@@ -105,7 +113,7 @@ def _row(
         "name": name,
         "kind": _kind(schema, schemas),
         "required": required,
-        "text": schema.get("description", ""),
+        "text": _marked(schema.get("description", "")),
     }
 
 
