@@ -320,7 +320,7 @@ def test_a_code_of_another_type_is_refused_by_name(harbor: Harbor) -> None:
         raw(b"", JSON),
         raw(b"{}", JSON),
         raw(b"other=1", FORM),
-        raw(f'{{"code": {code}}}'.encode(), JSON),
+        raw(f'{{"code": {int(code)}}}'.encode(), JSON),
     ):
         assert harbor.backend.calls("POST", path, **body).status == 422
     for body in (
