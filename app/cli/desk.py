@@ -11,7 +11,7 @@ import click
 
 from app import db
 from app.config import load
-from app.models import Environment
+from app.models import CUSTOMERS, Environment
 from app.services.credentials import MOST_OVERLAP
 from app.wiring import Services, wire
 
@@ -101,7 +101,7 @@ def environment_option(command: Command) -> Command:
     """Add --environment."""
     return click.option(
         "--environment",
-        type=click.Choice([one.value for one in Environment]),
+        type=click.Choice([one.value for one in CUSTOMERS]),
         default=Environment.SANDBOX.value,
         show_default=True,
         callback=lambda _context, _parameter, value: Environment(value),

@@ -1,10 +1,19 @@
 """What is kept: one noun a file; importing this package makes all of them known."""
 
+from app.models.administrator import (
+    Administrator,
+    AdministratorRole,
+    AdministratorSession,
+    Role,
+)
 from app.models.api_key import ApiKey
 from app.models.application import Application
 from app.models.authenticator import Authenticator, AuthenticatorStatus
 from app.models.authorization_code import AuthorizationCode
+from app.models.brand import Brand
+from app.models.bypass_code import BypassCode
 from app.models.challenge import Challenge
+from app.models.enrollment_invitation import EnrollmentInvitation
 from app.models.event import Event
 from app.models.gateway_session import (
     GatewaySession,
@@ -14,39 +23,58 @@ from app.models.gateway_session import (
     SessionStatus,
 )
 from app.models.idempotency_key import IdempotencyKey
+from app.models.import_job import ImportJob, ImportStatus
+from app.models.invitation import Invitation
 from app.models.magic_link import MagicLink
 from app.models.message import Message
 from app.models.method_setting import MethodSetting
-from app.models.organization import Environment, Organization
+from app.models.organization import CUSTOMERS, Environment, Organization
+from app.models.policy import Policy, PolicyMode, PolicySkip
 from app.models.recovery_code import RecoveryCode
 from app.models.result import Result
+from app.models.seal import Seal
 from app.models.signing_key import KeyState, KeyUse, SigningKey
 from app.models.user import User
 from app.models.verification import Purpose, Verification
 
 __all__ = [
+    "CUSTOMERS",
+    "Administrator",
+    "AdministratorRole",
+    "AdministratorSession",
     "ApiKey",
     "Application",
     "Authenticator",
     "AuthenticatorStatus",
     "AuthorizationCode",
+    "Brand",
+    "BypassCode",
     "Challenge",
+    "EnrollmentInvitation",
     "Environment",
     "Event",
     "GatewaySession",
     "IdempotencyKey",
+    "ImportJob",
+    "ImportStatus",
     "Intent",
+    "Invitation",
     "KeyState",
     "KeyUse",
     "MagicLink",
     "Message",
     "MethodSetting",
     "Organization",
+    "Policy",
+    "PolicyMode",
+    "PolicySkip",
     "Purpose",
     "RecoveryCode",
     "ResponseMode",
     "ResponseType",
     "Result",
+    "Role",
+    "Seal",
     "SessionStatus",
     "SigningKey",
     "User",

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Integer
+from sqlalchemy import BigInteger, Index, Integer, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
@@ -19,6 +19,22 @@ class Event(Base):
     __table_args__ = (
         Index(None, "organization_id", "id"),
         Index(None, "user_id", "id"),
+        Index(None, "organization_id", "kind", "id"),
+        Index(None, "organization_id", "application_id", "id"),
+        Index(
+            "ix_events_unsealed",
+            "id",
+            sqlite_where=text("seal_id IS NULL"),
+            postgresql_where=text("seal_id IS NULL"),
+        ),
+        Index(
+            "ix_events_organization_id_actor",
+            "organization_id",
+            "actor",
+            "id",
+            sqlite_where=text("actor <> 'user'"),
+            postgresql_where=text("actor <> 'user'"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(
@@ -28,10 +44,17 @@ class Event(Base):
     kind: Mapped[str]
     """`subject:action`, past tense, from `app.services.audit.EventKind`."""
     actor: Mapped[str]
-    """`user`, `application:<id>`, `api_key:<id>` or `operator`."""
+    """`user`, `application:<id>`, `api_key:<id>`, `administrator:<id>`, `operator` or `system`."""
+    actor_label: Mapped[str | None]
+    """What people called the actor then, such as an administrator's e-mail address."""
     organization_id: Mapped[uuid.UUID | None]
     user_id: Mapped[uuid.UUID | None]
+    application_id: Mapped[uuid.UUID | None]
     gateway_session_id: Mapped[str | None]
     address: Mapped[str | None]
     """Of the peer, as far as a trusted proxy tells."""
+    reason: Mapped[str | None]
+    """What the administrator gave as the reason."""
     detail: Mapped[dict[str, Any]]
+    seal_id: Mapped[uuid.UUID | None]
+    """The seal that covers it, once one does."""

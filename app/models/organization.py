@@ -14,10 +14,16 @@ from app.models.types import name_of
 
 
 class Environment(StrEnum):
-    """Which of two worlds something belongs to; nothing crosses from one to the other."""
+    """Which world something belongs to; nothing crosses from one to another."""
 
     SANDBOX = "sandbox"
     PRODUCTION = "production"
+    ADMINISTRATION = "administration"
+    """Where administrators themselves are users; no key and no application can be made in it."""
+
+
+CUSTOMERS = (Environment.SANDBOX, Environment.PRODUCTION)
+"""The two that organizations, applications and keys are made in."""
 
 
 class Organization(Base):
@@ -32,6 +38,8 @@ class Organization(Base):
     name: Mapped[str]
     email_domains: Mapped[list[str]]
     locale: Mapped[str | None]
+    audit_days: Mapped[int | None]
+    """So many days its events are kept; None means for ever."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]

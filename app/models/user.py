@@ -21,6 +21,11 @@ class User(Base):
         UniqueConstraint("organization_id", "email_key"),
         UniqueConstraint("organization_id", "external_id"),
         Index(None, "organization_id", "created_at", "id"),
+        Index(None, "organization_id", "name_key", "id"),
+        Index(None, "organization_id", "family_name_key"),
+        Index(None, "organization_id", "phone_number"),
+        Index(None, "organization_id", "enrolled", "suspended_at"),
+        Index(None, "organization_id", "last_verified_at", "id"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
@@ -34,6 +39,14 @@ class User(Base):
     """In E.164."""
     external_id: Mapped[str | None]
     profile: Mapped[dict[str, Any]]
+    name_key: Mapped[str] = mapped_column(default="")
+    """Given and family name of the profile in lower case, to be searched and sorted by."""
+    family_name_key: Mapped[str] = mapped_column(default="")
+    enrolled: Mapped[bool] = mapped_column(default=False)
+    """Whether the user has an active authenticator: what their rows say, kept here to be listed."""
+    last_verified_at: Mapped[datetime | None]
+    suspended_at: Mapped[datetime | None]
+    """From then on the user is let in by no door, until an administrator lifts it."""
     enrollment_open: Mapped[bool] = mapped_column(default=True)
     """Whether the next confirmed authenticator needs no earlier one to vouch for it.
 

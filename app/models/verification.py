@@ -25,12 +25,19 @@ class Verification(Base):
     """The record without which no result is issued."""
 
     __tablename__ = "verifications"
-    __table_args__ = (Index(None, "authenticator_id", "step"),)
+    __table_args__ = (
+        Index(None, "authenticator_id", "step"),
+        Index("ix_verifications_counted", "organization_id", "at", "purpose", "kind", "accepted"),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     user_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("users.id", ondelete="CASCADE"), index=True
     )
+    organization_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("organizations.id", ondelete="CASCADE")
+    )
+    """The user's, to be counted by."""
     gateway_session_id: Mapped[str | None] = mapped_column(
         ForeignKey("gateway_sessions.id", ondelete="CASCADE"), index=True
     )
@@ -49,4 +56,6 @@ class Verification(Base):
     step: Mapped[int | None] = mapped_column(BigInteger)
     """The counter that an accepted one used, to know the same answer when it comes twice; or the
     one at which a refused one would be right, which was told and is never accepted."""
+    took_ms: Mapped[int | None]
+    """Milliseconds since the browser's session was opened."""
     at: Mapped[datetime]

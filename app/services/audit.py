@@ -64,12 +64,15 @@ class Actor:
     """By whose hand something happens.
 
     Attributes:
-        name: `user`, `application:<client_id>`, `api_key:<client_id>` or `operator`.
+        name: `user`, `application:<client_id>`, `api_key:<client_id>`, `administrator:<id>`,
+            `operator` or `system`.
+        label: what people call the actor, such as an e-mail address.
         address: the peer's IP address, as far as a trusted proxy tells.
         device: the peer's browser and system in a few words.
     """
 
     name: str
+    label: str | None = None
     address: str | None = None
     device: str | None = None
 
@@ -94,22 +97,29 @@ class Audit:
         user_id: uuid.UUID | None = None,
         user: User | None = None,
         gateway_session: GatewaySession | None = None,
+        application_id: uuid.UUID | None = None,
+        why: str | None = None,
         **detail: str | int | bool | None,
     ) -> None:
         """Append one event; `detail` holds names and numbers, never a secret or a code.
 
         Args:
             user: stands for `organization_id` and `user_id`.
+            application_id: the one that is concerned, if not the gateway session's.
+            why: what an administrator gave as the reason.
         """
         tx.add(
             Event(
                 at=self._clock.now(),
                 kind=kind.value,
                 actor=actor.name,
+                actor_label=actor.label,
                 address=actor.address,
                 organization_id=user.organization_id if user else organization_id,
                 user_id=user.id if user else _user_of(gateway_session, user_id),
+                application_id=_application_of(gateway_session, application_id),
                 gateway_session_id=gateway_session.id if gateway_session else None,
+                reason=why,
                 detail=detail,
             )
         )
@@ -133,6 +143,7 @@ class Audit:
             "at": self._clock.now(),
             "kind": kind.value,
             "actor": actor.name,
+            "actor_label": actor.label,
             "address": actor.address,
             "organization_id": organization_id,
         }
@@ -147,6 +158,12 @@ class Audit:
         newest = sa.select(Event).where(mine).order_by(Event.id.desc())
         rows = tx.scalars(newest.limit(per_page).offset((page - 1) * per_page))
         return list(rows), total
+
+
+def _application_of(
+    session: GatewaySession | None, application_id: uuid.UUID | None
+) -> uuid.UUID | None:
+    return session.application_id if session else application_id
 
 
 def _user_of(session: GatewaySession | None, user_id: uuid.UUID | None) -> uuid.UUID | None:

@@ -16,6 +16,7 @@ from app.models import Authenticator, AuthenticatorStatus, Organization, User
 from app.services.audit import Actor, Audit, EventKind
 from app.services.delivery import Delivery
 from app.services.recovery import EVERY, REENROLLMENTS, Recovery
+from app.services.standing import settle
 
 _LIVE = (AuthenticatorStatus.ACTIVE, AuthenticatorStatus.SUSPENDED)
 
@@ -95,6 +96,7 @@ class Authenticators:
         )
         if not touched_one(tx, removed):
             raise NotFound("authenticator")
+        settle(tx, user.id)
         last = authenticator.status in _LIVE and not self._has_live(tx, user)
         if last:
             self._recovery.discard(tx, user)

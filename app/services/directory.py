@@ -22,6 +22,7 @@ from app.services.user_fields import (
     checked_external_id,
     checked_phone_number,
     email_key,
+    name_keys,
 )
 
 
@@ -60,6 +61,7 @@ class Directory:
             phone_number=checked_phone_number(phone_number) if phone_number else None,
             external_id=checked_external_id(external_id) if external_id else None,
             profile=profile or {},
+            **name_keys(profile or {}),
             created_at=now,
             updated_at=now,
         )

@@ -28,6 +28,7 @@ from app.services.audit import Actor, Audit, EventKind
 from app.services.delivery import Delivery
 from app.services.method_settings import MethodSettings
 from app.services.recovery import REENROLLMENTS, Recovery
+from app.services.standing import settle
 from app.services.verification import Occasion, Verifications, secret_place
 
 PENDING_FOR = timedelta(minutes=30)
@@ -202,6 +203,7 @@ class Enrollment:
         )
         if not touched_one(tx, confirm):
             raise RuntimeError("a pending authenticator was confirmed twice")
+        settle(tx, user.id)
         tx.refresh(pending, ["status", "confirmed_at", "expires_at"])
         self._recovery.activate(tx, user, pending)
         self._audit.record(
@@ -263,6 +265,7 @@ class Enrollment:
             )
             .values(status=AuthenticatorStatus.REMOVED, removed_at=now, secret=None),
         )
+        settle(tx, user.id)
         self._recovery.discard(tx, user)
         user.enrollment_open = reopen or user.enrollment_open
         user.reenrollments, user.reenrollment_approved = 0, False

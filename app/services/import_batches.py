@@ -17,7 +17,7 @@ from app.factors.totp import Totp
 from app.models import Authenticator, AuthenticatorStatus, Organization, User
 from app.services.audit import EventKind
 from app.services.import_rows import BadRow, CheckedRow
-from app.services.user_fields import UserChanges, apply
+from app.services.user_fields import UserChanges, apply, name_keys
 from app.services.verification import secret_place
 
 MOST_ERRORS = 1_000
@@ -128,7 +128,7 @@ class Batch:
         changed = self._update(user, row)
         if brings_seed:
             self._enroll(user.id, row)
-            user.enrollment_open = False
+            user.enrollment_open, user.enrolled = False, True
         if changed:
             self.events[EventKind.USER_UPDATED].append((user.id, {"fields": ", ".join(changed)}))
         if changed or brings_seed:
@@ -155,6 +155,8 @@ class Batch:
                 "phone_number": row.changes.get("phone_number"),
                 "external_id": row.changes.get("external_id"),
                 "profile": row.changes.get("profile") or {},
+                **name_keys(row.changes.get("profile") or {}),
+                "enrolled": row.seed is not None,
                 "enrollment_open": row.seed is None,
                 "created_at": self._now,
                 "updated_at": self._now,

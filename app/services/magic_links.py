@@ -186,6 +186,7 @@ class MagicLinks:
         session = link.gateway_session
         verification = Verification(
             user_id=session.user_id,
+            organization_id=session.user.organization_id,
             gateway_session_id=session.id,
             challenge_id=link.id,
             kind=magic_link.KIND,

@@ -13,6 +13,7 @@ from app.models import User
 
 _EXTERNAL_ID_LENGTH = 255
 _MOST_IN_PROFILE = 50
+_NAME_KEY_LENGTH = 100
 
 
 class UserChanges(TypedDict, total=False):
@@ -61,7 +62,19 @@ def apply(user: User, wanted: UserChanges) -> list[str]:
     for name in changed:
         setattr(user, name, values[name])
     user.email_key = email_key(user.email)
+    for name, key in name_keys(user.profile).items():
+        setattr(user, name, key)
     return changed
+
+
+def name_keys(profile: dict[str, Any]) -> dict[str, str]:
+    """Return the columns by which a user is searched and sorted, as the profile has the name."""
+    parts = [profile.get(name) for name in ("given_name", "family_name")]
+    given, family = (
+        " ".join(part.split()).casefold()[:_NAME_KEY_LENGTH] if isinstance(part, str) else ""
+        for part in parts
+    )
+    return {"name_key": f"{given} {family}".strip(), "family_name_key": family}
 
 
 def merged(profile: dict[str, Any], more: dict[str, Any] | None) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from app.services.delivery import Delivery
 from app.services.limits import Answering, Limits
 from app.services.method_settings import MethodSettings
 from app.services.recovery import Recovery
+from app.services.standing import settle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,7 +287,8 @@ class Verifications:
         occasion: Occasion,
     ) -> Verification | Refused:
         """Record the verdict; a right answer gives the charge back, the last wrong one ends all."""
-        verdict.user_id = user.id
+        verdict.user_id, verdict.organization_id = user.id, user.organization_id
+        verdict.took_ms = _took(occasion, verdict.at)
         verdict.gateway_session_id = occasion.session.id if occasion.session else None
         verdict.challenge_id = occasion.challenge_id
         verdict.accepted = isinstance(outcome, Accepted)
@@ -304,6 +306,7 @@ class Verifications:
             reason=verdict.reason,
         )
         if isinstance(outcome, Accepted):
+            user.last_verified_at = verdict.at
             self._limits.forgive(tx, user, answering)
             return verdict
         return self._refuse(tx, actor, user, answering, outcome, occasion.session)
@@ -346,6 +349,7 @@ class Verifications:
             )
             .values(status=AuthenticatorStatus.SUSPENDED)
         )
+        settle(tx, user.id)
         for kind in (EventKind.RECOVERY_CODE_USED, EventKind.AUTHENTICATORS_SUSPENDED):
             self._audit.record(tx, kind, actor, user=user, gateway_session=occasion.session)
         left = self._recovery.remaining(tx, user)
@@ -359,6 +363,12 @@ def _without_clock(outcome: Outcome) -> Outcome:
     """Return a verdict that tells a backend nothing of when a code would be right."""
     is_off = isinstance(outcome, Refused) and outcome.reason is Reason.CLOCK_OFF
     return Refused(reason=Reason.WRONG) if is_off else outcome
+
+
+def _took(occasion: Occasion, at: datetime) -> int | None:
+    """Return how many milliseconds the user's visit had lasted when the answer came."""
+    session = occasion.session
+    return int((at - session.created_at).total_seconds() * 1000) if session else None
 
 
 def secret_place(authenticator_id: uuid.UUID) -> str:

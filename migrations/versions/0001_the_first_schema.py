@@ -37,18 +37,46 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("actor_label", sa.String(), nullable=True),
         sa.Column("organization_id", sa.Uuid(), nullable=True),
         sa.Column("user_id", sa.Uuid(), nullable=True),
+        sa.Column("application_id", sa.Uuid(), nullable=True),
         sa.Column("gateway_session_id", sa.String(), nullable=True),
         sa.Column("address", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
         sa.Column("detail", sa.JSON(), nullable=False),
+        sa.Column("seal_id", sa.Uuid(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.create_index(
+            "ix_events_organization_id_actor",
+            ["organization_id", "actor", "id"],
+            unique=False,
+            sqlite_where=sa.text("actor <> 'user'"),
+            postgresql_where=sa.text("actor <> 'user'"),
+        )
+        batch_op.create_index(
+            batch_op.f("ix_events_organization_id_events_application_id_events_id"),
+            ["organization_id", "application_id", "id"],
+            unique=False,
+        )
+        batch_op.create_index(
             batch_op.f("ix_events_organization_id_events_id"),
             ["organization_id", "id"],
             unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_events_organization_id_events_kind_events_id"),
+            ["organization_id", "kind", "id"],
+            unique=False,
+        )
+        batch_op.create_index(
+            "ix_events_unsealed",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("seal_id IS NULL"),
+            postgresql_where=sa.text("seal_id IS NULL"),
         )
         batch_op.create_index(
             batch_op.f("ix_events_user_id_events_id"), ["user_id", "id"], unique=False
@@ -80,6 +108,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("email_domains", sa.JSON(), nullable=False),
         sa.Column("locale", sa.String(), nullable=True),
+        sa.Column("audit_days", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
@@ -87,6 +116,21 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "environment", "domain", name=op.f("uq_organizations_environment_domain")
         ),
+    )
+    op.create_table(
+        "seals",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("chain", sa.String(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("event_ids", sa.Text(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("previous_digest", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("purge_proof", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_seals")),
+        sa.UniqueConstraint("chain", "number", name=op.f("uq_seals_chain_number")),
     )
     op.create_table(
         "signing_keys",
@@ -151,6 +195,84 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "brands",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("colour", sa.String(), nullable=True),
+        sa.Column("dark_colour", sa.String(), nullable=True),
+        sa.Column("logo", sa.LargeBinary(), nullable=True),
+        sa.Column("logo_digest", sa.String(), nullable=True),
+        sa.Column("texts", sa.JSON(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_brands_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("organization_id", name=op.f("pk_brands")),
+    )
+    op.create_table(
+        "import_jobs",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("actor_label", sa.String(), nullable=True),
+        sa.Column("filename", sa.String(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=True),
+        sa.Column("status", sa.String(length=40), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("rows_done", sa.Integer(), nullable=False),
+        sa.Column("created", sa.Integer(), nullable=False),
+        sa.Column("updated", sa.Integer(), nullable=False),
+        sa.Column("unchanged", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("errors", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("heartbeat_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_import_jobs_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_import_jobs")),
+    )
+    with op.batch_alter_table("import_jobs", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_import_jobs_organization_id"), ["organization_id"], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_import_jobs_status"), ["status"], unique=False)
+
+    op.create_table(
+        "invitations",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("email", sa.String(), nullable=False),
+        sa.Column("email_key", sa.String(), nullable=False),
+        sa.Column("role", sa.String(length=40), nullable=False),
+        sa.Column("renews_password", sa.Boolean(), nullable=False),
+        sa.Column("token_hash", sa.String(), nullable=False),
+        sa.Column("invited_by", sa.String(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_invitations_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invitations")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_invitations_token_hash")),
+    )
+    with op.batch_alter_table("invitations", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_invitations_organization_id"), ["organization_id"], unique=False
+        )
+
+    op.create_table(
         "method_settings",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
@@ -166,6 +288,46 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organization_id", "kind", name=op.f("pk_method_settings")),
     )
     op.create_table(
+        "policies",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("application_id", sa.Uuid(), nullable=True),
+        sa.Column("mode", sa.String(length=40), nullable=False),
+        sa.Column("required_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("skips", sa.Integer(), nullable=True),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["applications.id"],
+            name=op.f("fk_policies_application_id_applications"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_policies_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_policies")),
+        sa.UniqueConstraint(
+            "organization_id",
+            "application_id",
+            name=op.f("uq_policies_organization_id_application_id"),
+        ),
+    )
+    with op.batch_alter_table("policies", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_policies_application_id"), ["application_id"], unique=False
+        )
+        batch_op.create_index(
+            "uq_policies_of_organization",
+            ["organization_id"],
+            unique=True,
+            sqlite_where=sa.text("application_id IS NULL"),
+            postgresql_where=sa.text("application_id IS NULL"),
+        )
+
+    op.create_table(
         "users",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -174,6 +336,11 @@ def upgrade() -> None:
         sa.Column("phone_number", sa.String(), nullable=True),
         sa.Column("external_id", sa.String(), nullable=True),
         sa.Column("profile", sa.JSON(), nullable=False),
+        sa.Column("name_key", sa.String(), nullable=False),
+        sa.Column("family_name_key", sa.String(), nullable=False),
+        sa.Column("enrolled", sa.Boolean(), nullable=False),
+        sa.Column("last_verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("suspended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("enrollment_open", sa.Boolean(), nullable=False),
         sa.Column("recovery_used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reenrollments", sa.Integer(), nullable=False),
@@ -202,6 +369,105 @@ def upgrade() -> None:
             batch_op.f("ix_users_organization_id_users_created_at_users_id"),
             ["organization_id", "created_at", "id"],
             unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_users_organization_id_users_enrolled_users_suspended_at"),
+            ["organization_id", "enrolled", "suspended_at"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_users_organization_id_users_family_name_key"),
+            ["organization_id", "family_name_key"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_users_organization_id_users_last_verified_at_users_id"),
+            ["organization_id", "last_verified_at", "id"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_users_organization_id_users_name_key_users_id"),
+            ["organization_id", "name_key", "id"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_users_organization_id_users_phone_number"),
+            ["organization_id", "phone_number"],
+            unique=False,
+        )
+
+    op.create_table(
+        "administrators",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("email", sa.String(), nullable=False),
+        sa.Column("email_key", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("password_hash", sa.String(), nullable=False),
+        sa.Column("password_changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("known_failures", sa.Integer(), nullable=False),
+        sa.Column("known_retry_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_administrators_user_id_users")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_administrators")),
+        sa.UniqueConstraint("email_key", name=op.f("uq_administrators_email_key")),
+        sa.UniqueConstraint("user_id", name=op.f("uq_administrators_user_id")),
+    )
+    op.create_table(
+        "bypass_codes",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("code_hash", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.id"],
+            name=op.f("fk_bypass_codes_user_id_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bypass_codes")),
+    )
+    with op.batch_alter_table("bypass_codes", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_bypass_codes_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "enrollment_invitations",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("application_id", sa.Uuid(), nullable=False),
+        sa.Column("token_hash", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["applications.id"],
+            name=op.f("fk_enrollment_invitations_application_id_applications"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.id"],
+            name=op.f("fk_enrollment_invitations_user_id_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_enrollment_invitations")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_enrollment_invitations_token_hash")),
+    )
+    with op.batch_alter_table("enrollment_invitations", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_enrollment_invitations_application_id"), ["application_id"], unique=False
+        )
+        batch_op.create_index(
+            batch_op.f("ix_enrollment_invitations_user_id"), ["user_id"], unique=False
         )
 
     op.create_table(
@@ -262,6 +528,95 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_messages_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "policy_skips",
+        sa.Column("policy_id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("used", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["policy_id"],
+            ["policies.id"],
+            name=op.f("fk_policy_skips_policy_id_policies"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.id"],
+            name=op.f("fk_policy_skips_user_id_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("policy_id", "user_id", name=op.f("pk_policy_skips")),
+    )
+    with op.batch_alter_table("policy_skips", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_policy_skips_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "administrator_roles",
+        sa.Column("administrator_id", sa.Uuid(), nullable=False),
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("role", sa.String(length=40), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["administrator_id"],
+            ["administrators.id"],
+            name=op.f("fk_administrator_roles_administrator_id_administrators"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_administrator_roles_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "administrator_id", "organization_id", name=op.f("pk_administrator_roles")
+        ),
+    )
+    with op.batch_alter_table("administrator_roles", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_administrator_roles_organization_id"), ["organization_id"], unique=False
+        )
+
+    op.create_table(
+        "administrator_sessions",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("administrator_id", sa.Uuid(), nullable=False),
+        sa.Column("token_hash", sa.String(), nullable=False),
+        sa.Column("organization_id", sa.Uuid(), nullable=True),
+        sa.Column("address", sa.String(), nullable=True),
+        sa.Column("device", sa.String(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("verified_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["administrator_id"],
+            ["administrators.id"],
+            name=op.f("fk_administrator_sessions_administrator_id_administrators"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_administrator_sessions_organization_id_organizations"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_administrator_sessions")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_administrator_sessions_token_hash")),
+    )
+    with op.batch_alter_table("administrator_sessions", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_administrator_sessions_administrator_id"),
+            ["administrator_id"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_administrator_sessions_organization_id"),
+            ["organization_id"],
+            unique=False,
+        )
 
     op.create_table(
         "authenticators",
@@ -384,6 +739,7 @@ def upgrade() -> None:
         "verifications",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("gateway_session_id", sa.String(), nullable=True),
         sa.Column("challenge_id", sa.String(), nullable=True),
         sa.Column("authenticator_id", sa.Uuid(), nullable=True),
@@ -392,6 +748,7 @@ def upgrade() -> None:
         sa.Column("accepted", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.String(), nullable=True),
         sa.Column("step", sa.BigInteger(), nullable=True),
+        sa.Column("took_ms", sa.Integer(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["authenticator_id"],
@@ -406,6 +763,12 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_verifications_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
             ["user_id"],
             ["users.id"],
             name=op.f("fk_verifications_user_id_users"),
@@ -417,6 +780,11 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_verifications_authenticator_id_verifications_step"),
             ["authenticator_id", "step"],
+            unique=False,
+        )
+        batch_op.create_index(
+            "ix_verifications_counted",
+            ["organization_id", "at", "purpose", "kind", "accepted"],
             unique=False,
         )
         batch_op.create_index(
@@ -478,6 +846,7 @@ def downgrade() -> None:
     with op.batch_alter_table("verifications", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_verifications_user_id"))
         batch_op.drop_index(batch_op.f("ix_verifications_gateway_session_id"))
+        batch_op.drop_index("ix_verifications_counted")
         batch_op.drop_index(batch_op.f("ix_verifications_authenticator_id_verifications_step"))
 
     op.drop_table("verifications")
@@ -496,6 +865,19 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_authenticators_gateway_session_id"))
 
     op.drop_table("authenticators")
+    with op.batch_alter_table("administrator_sessions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_administrator_sessions_organization_id"))
+        batch_op.drop_index(batch_op.f("ix_administrator_sessions_administrator_id"))
+
+    op.drop_table("administrator_sessions")
+    with op.batch_alter_table("administrator_roles", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_administrator_roles_organization_id"))
+
+    op.drop_table("administrator_roles")
+    with op.batch_alter_table("policy_skips", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_policy_skips_user_id"))
+
+    op.drop_table("policy_skips")
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_messages_user_id"))
 
@@ -505,11 +887,47 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_gateway_sessions_application_id"))
 
     op.drop_table("gateway_sessions")
+    with op.batch_alter_table("enrollment_invitations", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_enrollment_invitations_user_id"))
+        batch_op.drop_index(batch_op.f("ix_enrollment_invitations_application_id"))
+
+    op.drop_table("enrollment_invitations")
+    with op.batch_alter_table("bypass_codes", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_bypass_codes_user_id"))
+
+    op.drop_table("bypass_codes")
+    op.drop_table("administrators")
     with op.batch_alter_table("users", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_users_organization_id_users_phone_number"))
+        batch_op.drop_index(batch_op.f("ix_users_organization_id_users_name_key_users_id"))
+        batch_op.drop_index(batch_op.f("ix_users_organization_id_users_last_verified_at_users_id"))
+        batch_op.drop_index(batch_op.f("ix_users_organization_id_users_family_name_key"))
+        batch_op.drop_index(
+            batch_op.f("ix_users_organization_id_users_enrolled_users_suspended_at")
+        )
         batch_op.drop_index(batch_op.f("ix_users_organization_id_users_created_at_users_id"))
 
     op.drop_table("users")
+    with op.batch_alter_table("policies", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_policies_of_organization",
+            sqlite_where=sa.text("application_id IS NULL"),
+            postgresql_where=sa.text("application_id IS NULL"),
+        )
+        batch_op.drop_index(batch_op.f("ix_policies_application_id"))
+
+    op.drop_table("policies")
     op.drop_table("method_settings")
+    with op.batch_alter_table("invitations", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_invitations_organization_id"))
+
+    op.drop_table("invitations")
+    with op.batch_alter_table("import_jobs", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_import_jobs_status"))
+        batch_op.drop_index(batch_op.f("ix_import_jobs_organization_id"))
+
+    op.drop_table("import_jobs")
+    op.drop_table("brands")
     op.drop_table("application_organizations")
     op.drop_table("api_keys")
     with op.batch_alter_table("signing_keys", schema=None) as batch_op:
@@ -520,6 +938,7 @@ def downgrade() -> None:
         )
 
     op.drop_table("signing_keys")
+    op.drop_table("seals")
     op.drop_table("organizations")
     with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idempotency_keys_expires_at"))
@@ -527,7 +946,19 @@ def downgrade() -> None:
     op.drop_table("idempotency_keys")
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_events_user_id_events_id"))
+        batch_op.drop_index(
+            "ix_events_unsealed",
+            sqlite_where=sa.text("seal_id IS NULL"),
+            postgresql_where=sa.text("seal_id IS NULL"),
+        )
+        batch_op.drop_index(batch_op.f("ix_events_organization_id_events_kind_events_id"))
         batch_op.drop_index(batch_op.f("ix_events_organization_id_events_id"))
+        batch_op.drop_index(batch_op.f("ix_events_organization_id_events_application_id_events_id"))
+        batch_op.drop_index(
+            "ix_events_organization_id_actor",
+            sqlite_where=sa.text("actor <> 'user'"),
+            postgresql_where=sa.text("actor <> 'user'"),
+        )
 
     op.drop_table("events")
     op.drop_table("applications")

@@ -9,7 +9,7 @@ from flask import Blueprint
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from app.models import Environment, Organization
+from app.models import CUSTOMERS, Environment, Organization
 from app.services.api_keys import Permission
 from app.services.organizations import OrganizationChanges
 from app.web.api_v2.access import Caller, call
@@ -175,7 +175,7 @@ def _shown(organization: Organization) -> OrganizationShown:
         allowed_email_domains=organization.email_domains,
         environments=[
             EnvironmentShown(name=name, status="up" if name is organization.environment else "down")
-            for name in Environment
+            for name in CUSTOMERS
         ],
         locale=organization.locale,
         inserted_at=organization.created_at,
