@@ -8,10 +8,11 @@ from flask import Flask
 
 from app.clock import Clock
 from app.config import Config, load
-from app.web import api_v2, gateway, health, well_known
+from app.web import admin, api_v2, brand, gateway, health, well_known
 from app.web.support import (
     access_log,
     address_limits,
+    branding,
     error_pages,
     forms,
     headers,
@@ -34,8 +35,9 @@ def create_app(config: Config | None = None, *, clock: Clock | None = None) -> F
     config = config or load()
     app = Flask("gatehouse", template_folder=ROOT / "templates", static_folder=ROOT / "static")
     app.extensions["gatehouse"] = wire(config, clock)
-    for habit in (access_log, hosts, address_limits, headers, forms, locale, pages, error_pages):
+    habits = (access_log, hosts, address_limits, headers, forms, locale, pages, branding)
+    for habit in (*habits, error_pages):
         habit.init_app(app, config)
-    for door in (health, well_known, gateway, api_v2):
+    for door in (health, well_known, brand, gateway, api_v2, admin):
         door.init_app(app)
     return app

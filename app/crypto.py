@@ -114,6 +114,10 @@ class Vault:
             return False
         return hmac.compare_digest(self._mac(key_id, secret, purpose), mac)
 
+    def has_key_of(self, stored: str) -> bool:
+        """Tell whether the key under which this hash was made is still there."""
+        return stored.partition(":")[0] in self._keys
+
     def hashes(self, secret: str, *, purpose: str) -> list[str]:
         """Return the secret's hash under every key, to look a row up by it."""
         return [f"{key_id}:{self._mac(key_id, secret, purpose)}" for key_id in self._keys]

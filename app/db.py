@@ -17,7 +17,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 _SURVIVORS = "survivors"
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -133,6 +136,38 @@ def lock(session: Session, key: InstrumentedAttribute[Any], value: object) -> No
     PostgreSQL waits until nobody else holds it; SQLite's writers queue before they begin.
     """
     session.execute(sa.select(key).where(key == value).with_for_update())
+
+
+def hold_still(session: Session) -> None:
+    """Have a reading transaction that begins now see one moment of the database to its end.
+
+    SQLite's do so by themselves.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+
+
+class unindexed(FunctionElement[Any]):  # noqa: N801  (it is written like a function of SQL)
+    """A column by which SQLite is not to begin: others lead to far fewer rows.
+
+    It takes any organization for a small one, while PostgreSQL counts.
+    """
+
+    inherit_cache = True
+
+    def __init__(self, column: InstrumentedAttribute[Any]) -> None:
+        super().__init__(column)
+        self.type = column.type
+
+
+@compiles(unindexed)
+def _as_it_is(element: unindexed, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return compiler.process(element.clauses, **kwargs)
+
+
+@compiles(unindexed, "sqlite")
+def _without_index(element: unindexed, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"+{compiler.process(element.clauses, **kwargs)}"
 
 
 def _pool(url: str) -> dict[str, Any]:

@@ -65,6 +65,18 @@ def sign(claims: Claims, *, typ: str, key: PrivateKey, issuer: str | None = None
     return jwt.encode(header, claims, key, algorithms=list(ALGORITHMS), registry=_REGISTRY)
 
 
+def header(token: str) -> Claims:
+    """Return the protected header of a token, whoever signed it: for showing, never for judging.
+
+    Raises:
+        BadToken: it is none.
+    """
+    try:
+        return dict(jws.extract_compact(token.encode("ascii")).headers())
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
+        raise BadToken from error
+
+
 def verify(token: str, *, typ: str, keys: list[dict[str, Any]]) -> Claims:
     """Return the claims of a token that one of these public keys signed, of exactly this kind.
 

@@ -8,26 +8,54 @@ from app import crypto
 from app.clock import Clock, SystemClock
 from app.config import Config
 from app.db import Database
+from app.services.administration import Administration
+from app.services.administrator_sessions import AdministratorSessions
+from app.services.administrators import Administrators
 from app.services.api_keys import ApiKeys
 from app.services.applications import Applications
+from app.services.appointments import Appointments
+from app.services.attention import Attention
 from app.services.audit import Audit
+from app.services.audit_search import AuditSearch
 from app.services.authenticators import Authenticators
 from app.services.authorization_codes import AuthorizationCodes
+from app.services.brands import Brands
+from app.services.bypass_codes import BypassCodes
 from app.services.challenges import Challenges
 from app.services.delivery import Delivery
 from app.services.directory import Directory
 from app.services.enrollment import Enrollment
+from app.services.enrollment_invitations import EnrollmentInvitations
 from app.services.gateway_sessions import GatewaySessions
 from app.services.headless import Headless
 from app.services.idempotency import Idempotency
+from app.services.import_jobs import ImportJobs
+from app.services.import_work import Files, ImportWork
 from app.services.imports import Imports
+from app.services.inbox import Inbox
+from app.services.invitations import Invitations
 from app.services.limits import Limits
+from app.services.lockouts import Lockouts
 from app.services.magic_link_challenges import MagicLinkChallenges
 from app.services.magic_links import MagicLinks
 from app.services.method_settings import MethodSettings
 from app.services.organizations import Organizations
+from app.services.overview import Overview
+from app.services.passes import Passes
+from app.services.policies import Policies
 from app.services.recovery import Recovery
+from app.services.retention import Retention
+from app.services.seal_checks import SealChecks
+from app.services.seals import Seals
+from app.services.sign_ins import SignIns
+from app.services.tallies import Tallies
 from app.services.tokens import Tokens
+from app.services.trials import Trials
+from app.services.user_care import UserCare
+from app.services.user_exports import UserExports
+from app.services.user_lists import UserLists
+from app.services.user_locks import UserLocks
+from app.services.user_states import UserStates
 from app.services.verification import Verifications
 from app.services.visits import Visits
 
@@ -40,7 +68,10 @@ class Services:
     clock: Clock
     database: Database
     method_settings: MethodSettings
+    policies: Policies
+    lockouts: Lockouts
     organizations: Organizations
+    brands: Brands
     directory: Directory
     applications: Applications
     api_keys: ApiKeys
@@ -48,16 +79,39 @@ class Services:
     idempotency: Idempotency
     limits: Limits
     audit: Audit
+    audit_search: AuditSearch
+    seals: Seals
+    seal_checks: SealChecks
+    retention: Retention
     delivery: Delivery
+    inbox: Inbox
+    overview: Overview
+    attention: Attention
+    tallies: Tallies
     recovery: Recovery
     enrollment: Enrollment
     authenticators: Authenticators
     imports: Imports
+    import_jobs: ImportJobs
+    user_lists: UserLists
+    user_states: UserStates
+    user_exports: UserExports
     gateway_sessions: GatewaySessions
     magic_link_challenges: MagicLinkChallenges
     magic_links: MagicLinks
     visits: Visits
+    trials: Trials
+    passes: Passes
     headless: Headless
+    bypass_codes: BypassCodes
+    enrollment_invitations: EnrollmentInvitations
+    user_care: UserCare
+    user_locks: UserLocks
+    administrators: Administrators
+    appointments: Appointments
+    administrator_sessions: AdministratorSessions
+    invitations: Invitations
+    sign_ins: SignIns
 
 
 def wire(config: Config, clock: Clock | None = None) -> Services:
@@ -71,13 +125,19 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     vault = crypto.Vault(crypto.parse_keys(config.encryption_keys.get_secret_value()))
     database = Database(config.database)
     audit = Audit(clock)
+    seals = Seals(database, clock, vault)
+    tallies = Tallies(database, clock)
     method_settings = MethodSettings(audit)
+    policies = Policies(clock, audit)
+    user_states = UserStates(config, clock, policies)
+    user_lists = UserLists(clock, user_states)
+    imports, files = Imports(database, clock, vault, audit), Files(vault)
     organizations = Organizations(clock, method_settings, audit)
-    directory = Directory(clock, audit)
     tokens = Tokens(config, clock, vault, audit)
     authorization_codes = AuthorizationCodes(clock, vault, tokens, audit)
     applications = Applications(clock, vault, audit)
     delivery = Delivery(clock, vault)
+    directory = Directory(clock, delivery, audit)
     limits = Limits(config, audit)
     recovery = Recovery(clock, vault, method_settings, audit)
     challenges = Challenges(clock, vault, method_settings, delivery, audit)
@@ -90,6 +150,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         clock,
         vault,
         method_settings,
+        policies,
         directory,
         enrollment,
         verifications,
@@ -97,7 +158,27 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         authorization_codes,
         audit,
     )
+    administration = Administration(config, organizations, applications, method_settings)
+    administrator_sessions = AdministratorSessions(clock, vault, audit)
+    administrators = Administrators(
+        clock, administration, administrator_sessions, directory, delivery, audit
+    )
+    appointments = Appointments(clock, administrators, audit)
     magic_links = MagicLinks(clock, vault, gateway_sessions, limits, audit)
+    bypass_codes = BypassCodes(clock, vault, gateway_sessions, limits, delivery, audit)
+    enrollment_invitations = EnrollmentInvitations(
+        config, clock, vault, method_settings, applications, gateway_sessions, delivery, audit
+    )
+    visits = Visits(
+        clock,
+        method_settings,
+        gateway_sessions,
+        magic_links,
+        enrollment,
+        verifications,
+        recovery,
+        limits,
+    )
     headless = Headless(
         clock, method_settings, challenges, enrollment, verifications, recovery, limits
     )
@@ -106,7 +187,10 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         clock=clock,
         database=database,
         method_settings=method_settings,
+        policies=policies,
+        lockouts=Lockouts(clock, method_settings, user_states),
         organizations=organizations,
+        brands=Brands(clock, organizations, audit),
         directory=directory,
         applications=applications,
         api_keys=ApiKeys(clock, vault, audit),
@@ -114,11 +198,23 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         idempotency=Idempotency(clock, vault),
         limits=limits,
         audit=audit,
+        audit_search=AuditSearch(database),
+        seals=seals,
+        seal_checks=SealChecks(database, seals),
+        retention=Retention(database, clock, seals, audit),
         delivery=delivery,
+        inbox=Inbox(vault),
+        overview=Overview(clock, tallies, user_states),
+        attention=Attention(clock, tallies, method_settings),
+        tallies=tallies,
         recovery=recovery,
         enrollment=enrollment,
         authenticators=Authenticators(clock, recovery, delivery, audit),
-        imports=Imports(database, clock, vault, audit),
+        imports=imports,
+        import_jobs=ImportJobs(database, clock, files, ImportWork(database, clock, files, imports)),
+        user_lists=user_lists,
+        user_states=user_states,
+        user_exports=UserExports(database, user_lists, audit),
         gateway_sessions=gateway_sessions,
         magic_link_challenges=MagicLinkChallenges(
             config,
@@ -133,14 +229,29 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         ),
         magic_links=magic_links,
         headless=headless,
-        visits=Visits(
-            clock,
-            method_settings,
-            gateway_sessions,
-            magic_links,
-            enrollment,
-            verifications,
-            recovery,
-            limits,
+        bypass_codes=bypass_codes,
+        enrollment_invitations=enrollment_invitations,
+        user_locks=UserLocks(config, clock),
+        user_care=UserCare(
+            clock, directory, limits, bypass_codes, enrollment_invitations, delivery, audit
         ),
+        administrators=administrators,
+        appointments=appointments,
+        invitations=Invitations(
+            config, clock, vault, administrators, appointments, enrollment, audit
+        ),
+        sign_ins=SignIns(
+            database,
+            clock,
+            administration,
+            administrators,
+            appointments,
+            administrator_sessions,
+            gateway_sessions,
+            audit,
+        ),
+        administrator_sessions=administrator_sessions,
+        trials=Trials(config, clock, vault, directory, enrollment, gateway_sessions, tokens, audit),
+        visits=visits,
+        passes=Passes(clock, policies, enrollment, visits, gateway_sessions, audit),
     )

@@ -59,6 +59,8 @@ class Stage:
     floor_port: int
     demo: dict[str, Any]
     wired: Services
+    server: int
+    """Id of Gatehouse's first process."""
 
     def enroll(self, number: int) -> list[Person]:
         """Have so many new users enroll, at Gatehouse and at the floor."""
@@ -131,9 +133,10 @@ def stage(kind: str, folder: Path) -> Iterator[Stage]:
         wired = wire(load(), Earlier())
         stack.callback(wired.database.engine.dispose)
         bind = f"127.0.0.1:{port}", "--workers", str(WORKERS)
-        stack.enter_context(_running([GATEHOUSE, "serve", "--bind", *bind], port, folder))
+        serve: list[str | Path] = [GATEHOUSE, "serve", "--bind", *bind]
+        server = stack.enter_context(_running(serve, port, folder))
         stack.enter_context(_running(_floor_command(floor_port), floor_port, folder))
-        yield Stage(port, floor_port, demo, wired)
+        yield Stage(port, floor_port, demo, wired, server)
 
 
 def _free_ports(number: int) -> list[int]:
@@ -161,13 +164,13 @@ def _floor_command(port: int) -> list[str | Path]:
 
 
 @contextmanager
-def _running(command: list[str | Path], port: int, folder: Path) -> Iterator[None]:
+def _running(command: list[str | Path], port: int, folder: Path) -> Iterator[int]:
     log = folder / f"{port}.log"
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file)
     try:
         _wait(process, port, log)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         try:

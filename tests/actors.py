@@ -10,6 +10,7 @@ import base64
 import hmac
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from html.parser import HTMLParser
@@ -112,7 +113,8 @@ class Page(HTMLParser):
         self._inside = tag
         if tag == "form":
             self.forms.append({"action": found.get("action") or "", "fields": {}})
-        if tag == "input" and self.forms and found.get("name"):
+        unchecked = found.get("type") in {"checkbox", "radio"} and "checked" not in found
+        if tag == "input" and self.forms and found.get("name") and not unchecked:
             self.forms[-1]["fields"][found["name"]] = found.get("value") or ""
         if tag == "a" and found.get("href"):
             self.links.append(str(found["href"]))
@@ -258,7 +260,7 @@ class Browser:
             if not 300 <= self.reply.status < 400 or not self.stays(self.reply.location):
                 return self.reply
             assert self.reply.status == 303
-            method, path, more = "GET", self.reply.location, {}
+            method, path, more = "GET", self.reply.location.removeprefix(self.base_url), {}
 
     def _keep_form_token(self) -> None:
         if 'name="csrf_token"' in self.reply.text:
@@ -275,6 +277,7 @@ class Browser:
         return self.goes_to(self.address(page), "POST", data=data)
 
     def stays(self, location: str) -> bool:
+        location = location.removeprefix(self.base_url)
         return location.startswith("/") and not location.startswith("//")
 
     @property
@@ -319,3 +322,48 @@ class Browser:
         for name in fields.keys() & {"result", "code"}:
             keep_secret(fields[name])
         return fields
+
+
+@dataclass
+class Administrator:
+    """Somebody who runs an organization, at a browser, with a password and a phone."""
+
+    browser: Browser
+    email: str
+    password: str
+    phone: Phone
+    now: Callable[[], datetime]
+    place: str
+    """Such as `/admin/sandbox/harbor`."""
+
+    def signs_in(self) -> Reply:
+        """Go the whole way: the password, then the code on the hosted page."""
+        self.browser.goes_to("/admin/sign-in")
+        self.browser.submits(email=self.email, password=self.password)
+        return self.proves()
+
+    def proves(self) -> Reply:
+        """Type the code on the hosted page that is open, and come back."""
+        assert self.browser.path.endswith("/verify"), self.browser.path
+        return self.browser.types(self.phone.code(self.now()))
+
+    def at(self, path: str = "") -> Reply:
+        """Open a page of the organization."""
+        return self.browser.goes_to(self.place + path)
+
+    def does(self, path: str, **fields: Any) -> Reply:
+        """Post to a page of the organization, with this browser's form token."""
+        data = {"csrf_token": self.browser.form_token, **fields}
+        return self.browser.goes_to(self.place + path, "POST", data=data)
+
+    @property
+    def page(self) -> Page:
+        return self.browser.page
+
+    @property
+    def text(self) -> str:
+        return self.browser.page.text
+
+    @property
+    def status(self) -> int:
+        return self.browser.reply.status

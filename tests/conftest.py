@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -24,13 +24,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
 
 from app import create_app, db
 from app.config import Config
 from app.db import Database
-from app.models import Environment
+from app.factors.base import Refused
+from app.models import Environment, Message, Organization, Role, User
+from app.services import passwords
 from app.services.api_keys import Permission
 from app.services.audit import OPERATOR
+from app.services.enrollment import Ground
+from app.services.verification import Occasion
 from app.wiring import Services, wire
 from tests import actors
 
@@ -121,8 +126,13 @@ def _administer(server: sa.URL, statement: str) -> None:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A fresh, migrated database that holds the signing keys and nothing else."""
+    yield from fresh_database(request, tmp_path)
+
+
+def fresh_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """Copy the template of the database that the test is run with."""
     if request.param == "sqlite":
-        path = tmp_path / "gatehouse.sqlite3"
+        path = folder / "gatehouse.sqlite3"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
@@ -147,6 +157,8 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
     _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+BOTH_DATABASES = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+"""Marks pages that are shown on both: others look the same, whatever is below them."""
 ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """Marks what no database can change, to save time."""
 
@@ -236,6 +248,25 @@ def client_wire(config: Config, clock: FixedClock, services: Services) -> Iterat
     app.extensions["gatehouse"].database.engine.dispose()
 
 
+PASSWORD = "violet tram orbits the lighthouse"
+PASSWORD_HASH = passwords.hashed(PASSWORD)
+
+
+def _enrolled(services: Services, tx: Session, user: User) -> str:
+    """Enroll an authenticator app for a user as a backend would, and return its address."""
+    pending = services.enrollment.begin(tx, OPERATOR, user, "totp")
+    uri = services.enrollment.prompt(tx, pending, user).view["uri"]
+    code = actors.Phone(uri).code(services.clock.now())
+    ground = services.enrollment.ground(tx, user, forced=False) or Ground.VOUCHED
+    confirmed = services.enrollment.confirm(
+        tx, OPERATOR, user, pending, code, ground=ground, occasion=Occasion()
+    )
+    assert not isinstance(confirmed, Refused), confirmed
+    if ground is Ground.FIRST:
+        services.recovery.issue(tx, OPERATOR, user)
+    return uri
+
+
 @dataclass
 class Harbor:
     """An organization with its application, a key and users, and how to reach it."""
@@ -244,6 +275,8 @@ class Harbor:
     services: Services
     clock: FixedClock
     base_url: str = BASE_URL
+    phones: dict[str, str] = field(default_factory=dict)
+    """Addresses of authenticator apps of administrators, by e-mail address."""
 
     def __post_init__(self) -> None:
         with self.services.database.writing() as tx:
@@ -310,6 +343,39 @@ class Harbor:
             )
             return str(self.services.directory.create(tx, OPERATOR, found, email=email).id)
 
+    def administrator(
+        self, role: Role = Role.OWNER, email: str = "", *, signed_in: bool = True, **place: Any
+    ) -> actors.Administrator:
+        """Make an administrator of the organization, and sign in through the pages.
+
+        Args:
+            place: `organization`, another one than Harbor.
+        """
+        email = email or f"{role.value}@gatehouse.example"
+        run: Organization = place.get("organization") or self.organization
+        with self.services.database.writing() as tx:
+            known = self.services.administrators.named(tx, email)
+            made = known or self.services.administrators.create(
+                tx, email=email, name=email.partition("@")[0].title(), password_hash=PASSWORD_HASH
+            )
+            self.services.appointments.appoint(tx, OPERATOR, run, made, role)
+            if email not in self.phones:
+                self.phones[email] = _enrolled(self.services, tx, made.user)
+        found = actors.Administrator(
+            self.browser(),
+            email,
+            PASSWORD,
+            actors.Phone(self.phones[email]),
+            self.clock.now,
+            f"/admin/{run.environment.value}/{run.domain}",
+        )
+        if signed_in:
+            self.clock.advance(30)
+            found.signs_in()
+            assert found.browser.path.startswith("/admin"), found.browser.path
+            self.clock.advance(30)
+        return found
+
     def browser(self) -> actors.Browser:
         """Open a browser without cookies."""
         return actors.Browser(self.wire, self.base_url)
@@ -350,6 +416,10 @@ class Harbor:
         return [code for n in range(100) if (code := f"{n * 7919 % 1_000_000:06d}") not in near][
             :number
         ]
+
+    def text_of(self, message: Message) -> str:
+        """Open a captured message."""
+        return self.services.inbox.text_of(self.organization, message)
 
     def rows(self, statement: sa.Select[*tuple[Any, ...]]) -> list[Any]:
         """Look into the database."""

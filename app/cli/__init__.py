@@ -9,14 +9,17 @@ import click
 from sqlalchemy.exc import OperationalError
 
 from app.cli import (
+    administrators,
     api_keys,
     applications,
+    audit,
     demo_data,
     init,
     organizations,
     serve,
     signing_keys,
     users,
+    worker,
 )
 from app.config import ConfigError
 from app.errors import Refusal
@@ -34,10 +37,13 @@ def gatehouse() -> None:
 for _command in (
     init.command,
     serve.command,
+    audit.group,
+    worker.command,
     organizations.group,
     applications.group,
     api_keys.group,
     users.group,
+    administrators.group,
     signing_keys.group,
     demo_data.command,
 ):

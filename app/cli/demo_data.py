@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.hotp import HOTP
 from sqlalchemy.orm import Session
 
 from app.cli.desk import json_option, services, tell
 from app.config import ConfigError
+from app.crypto import new_token
 from app.errors import NotFound
-from app.models import ApiKey, Application, Environment, Organization, User
+from app.models import (
+    Administrator,
+    ApiKey,
+    Application,
+    Environment,
+    Organization,
+    Role,
+    User,
+)
+from app.services import passwords
 from app.services.audit import OPERATOR
+from app.services.enrollment import Ground
+from app.services.verification import Occasion
 from app.wiring import Services
 
 DOMAIN = "harbor"
 APPLICATION = "Harbor Notes"
 API_KEY = "Demo"
+ADMINISTRATOR = ("nadia@harbor.example", "Nadia Benali")
 PEOPLE = (
     ("ada@harbor.example", "+33612345678", "Ada", "Lindqvist"),
     ("bastien@harbor.example", "+33623456789", "Bastien", "Moreau"),
@@ -48,6 +64,7 @@ def command(as_json: bool) -> None:
         "application": _pair(answer["application"]),
         "redirect_uri": answer["application"]["redirect_uri"],
         "users": [user["email"] for user in answer["users"]],
+        "administrator": " ".join(answer["administrator"].values()),
     }
     tell(shown, as_json=False, heading="The demo data is there.")
 
@@ -62,6 +79,7 @@ def _make(wired: Services, tx: Session) -> dict[str, Any]:
     wired.enrollment.reset(tx, OPERATOR, organization, users[0], reopen=True)
     application, application_secret = _application(wired, tx)
     key, key_secret = _api_key(wired, tx)
+    administrator = _administrator(wired, tx, organization)
     return {
         "base_url": wired.config.base_url,
         "account_domain": wired.config.account_domain,
@@ -80,6 +98,7 @@ def _make(wired: Services, tx: Session) -> dict[str, Any]:
             {"id": str(user.id), "email": user.email, "phone_number": user.phone_number}
             for user in users
         ],
+        "administrator": administrator,
     }
 
 
@@ -139,6 +158,36 @@ def _api_key(wired: Services, tx: Session) -> tuple[ApiKey, str]:
     if found is None:
         return wired.api_keys.create(tx, OPERATOR, environment=Environment.SANDBOX, name=API_KEY)
     return found, wired.api_keys.replace_secret(tx, OPERATOR, found)
+
+
+def _administrator(wired: Services, tx: Session, organization: Organization) -> dict[str, str]:
+    """Make an owner, or give the one who is there another password and another app."""
+    email, name = ADMINISTRATOR
+    password = new_token(96)
+    made = passwords.hashed(password)
+    found = wired.administrators.named(tx, email)
+    if found is None:
+        found = wired.administrators.create(tx, email=email, name=name, password_hash=made)
+    else:
+        wired.administrators.set_password(tx, OPERATOR, found, made)
+    if all(seat.organization.id != organization.id for seat in wired.appointments.seats(tx, found)):
+        wired.appointments.appoint(tx, OPERATOR, organization, found, Role.OWNER)
+    return {"email": email, "password": password, "totp_secret": _app_of(wired, tx, found)}
+
+
+def _app_of(wired: Services, tx: Session, administrator: Administrator) -> str:
+    """Enroll an authenticator app in place of all others, and return its key."""
+    user = administrator.user
+    wired.enrollment.reset(tx, OPERATOR, user.organization, user, reopen=True)
+    pending = wired.enrollment.begin(tx, OPERATOR, user, "totp")
+    key = wired.enrollment.prompt(tx, pending, user).view["key"]
+    codes = HOTP(base64.b32decode(key), 6, SHA1())  # noqa: S303  (what authenticator apps compute)
+    # The code before the current one, so that the current one still works for signing in.
+    before = codes.generate(int(wired.clock.now().timestamp()) // 30 - 1).decode()
+    wired.enrollment.confirm(
+        tx, OPERATOR, user, pending, before, ground=Ground.FIRST, occasion=Occasion()
+    )
+    return key
 
 
 def _redirect_uri(wired: Services) -> str:

@@ -11,6 +11,7 @@ from gunicorn.glogging import Logger
 from gunicorn.util import import_app
 
 from app import logs
+from app.cli.companion import KeepingArbiter
 from app.cli.desk import services
 
 THREADS = 4
@@ -37,14 +38,22 @@ class ServerLogs(Logger):  # type: ignore[misc]
 class Server(BaseApplication):  # type: ignore[misc]
     """Gunicorn with threads, set up from the command line alone."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: dict[str, Any], *, with_worker: bool) -> None:
         self._options = options
+        self._with_worker = with_worker
         super().__init__()
 
     def load_config(self) -> None:
         """Hand gunicorn its settings."""
         for name, value in self._options.items():
             self.cfg.set(name, value)
+
+    def run(self) -> None:
+        """Serve until the process is told to stop."""
+        if self._with_worker:
+            KeepingArbiter(self).run()
+        else:
+            super().run()
 
     def load(self) -> Any:
         """Build the application, once in each worker: no connection crosses a fork."""
@@ -56,7 +65,16 @@ class Server(BaseApplication):  # type: ignore[misc]
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 128))
 @click.option("--certfile", type=click.Path(exists=True, dir_okay=False), help="PEM, for HTTPS.")
 @click.option("--keyfile", type=click.Path(exists=True, dir_okay=False), help="PEM, for HTTPS.")
-def command(bind: str, workers: int, certfile: str | None, keyfile: str | None) -> None:
+@click.option(
+    "--worker/--no-worker",
+    "with_worker",
+    default=True,
+    show_default=True,
+    help="Run `gatehouse worker` beside them.",
+)
+def command(
+    bind: str, workers: int, certfile: str | None, keyfile: str | None, with_worker: bool
+) -> None:
     """Serve the gateway until it is told to stop (SIGTERM or Ctrl-C)."""
     if (certfile is None) != (keyfile is None):
         raise click.UsageError("--certfile and --keyfile go together.")
@@ -76,5 +94,6 @@ def command(bind: str, workers: int, certfile: str | None, keyfile: str | None) 
             # Proxies are judged by GATEHOUSE_TRUSTED_PROXIES alone.
             "forwarded_allow_ips": "",
             "control_socket_disable": True,
-        }
+        },
+        with_worker=with_worker,
     ).run()

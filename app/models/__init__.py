@@ -13,6 +13,7 @@ from app.models.authorization_code import AuthorizationCode
 from app.models.brand import Brand
 from app.models.bypass_code import BypassCode
 from app.models.challenge import Challenge
+from app.models.counted_day import CountedDay
 from app.models.enrollment_invitation import EnrollmentInvitation
 from app.models.event import Event
 from app.models.gateway_session import (
@@ -50,6 +51,7 @@ __all__ = [
     "Brand",
     "BypassCode",
     "Challenge",
+    "CountedDay",
     "EnrollmentInvitation",
     "Environment",
     "Event",

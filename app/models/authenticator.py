@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index
+from sqlalchemy import BigInteger, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
@@ -28,7 +28,23 @@ class Authenticator(Base):
     """A factor bound to a user, or about to be."""
 
     __tablename__ = "authenticators"
-    __table_args__ = (Index(None, "user_id", "status"),)
+    __table_args__ = (
+        Index(None, "user_id", "status"),
+        Index(
+            "ix_authenticators_refused",
+            "retry_at",
+            "user_id",
+            sqlite_where=text("retry_at IS NOT NULL"),
+            postgresql_where=text("retry_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_authenticators_suspended",
+            "status",
+            "user_id",
+            sqlite_where=text("status = 'suspended'"),
+            postgresql_where=text("status = 'suspended'"),
+        ),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))

@@ -21,8 +21,10 @@ class BypassCode(Base):
         ForeignKey("users.id", ondelete="CASCADE"), index=True
     )
     code_hash: Mapped[str]
+    failures: Mapped[int] = mapped_column(default=0)
+    """Wrong answers while it was good; too many put it out of use, and nothing else."""
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
-    """When a newer one, or an administrator, put it out of use."""
+    """When a newer one, an administrator, or too many wrong answers put it out of use."""

@@ -29,3 +29,8 @@ class EnrollmentInvitation(Base):
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    """When a newer one, or an administrator, put it out of use."""
+    gateway_session_id: Mapped[str | None] = mapped_column(
+        ForeignKey("gateway_sessions.id", ondelete="SET NULL"), index=True
+    )
+    """The session that its use opened, in which the user may set up."""

@@ -21,6 +21,7 @@ class Event(Base):
         Index(None, "user_id", "id"),
         Index(None, "organization_id", "kind", "id"),
         Index(None, "organization_id", "application_id", "id"),
+        Index(None, "organization_id", "address", "id"),
         Index(
             "ix_events_unsealed",
             "id",

@@ -17,11 +17,13 @@ from app.models.user import User
 
 
 class SessionStatus(StrEnum):
-    """How an ask stands; the last five are final."""
+    """How an ask stands; all but the first are final."""
 
     PENDING = "pending"
     VERIFIED = "verified"
     ENROLLED = "enrolled"
+    SKIPPED = "skipped"
+    """A policy let the user go on, and nothing was confirmed."""
     CANCELLED = "cancelled"
     FAILED = "failed"
     EXPIRED = "expired"

@@ -17,6 +17,9 @@ from app.models.types import name_of
 class ImportStatus(StrEnum):
     """Where a file is on its way."""
 
+    BROUGHT = "brought"
+    """It waits for a worker to check it; a short one is checked as it comes."""
+    CHECKING = "checking"
     CHECKED = "checked"
     """Its preview is shown; nothing was taken over."""
     WAITING = "waiting"
@@ -43,6 +46,7 @@ class ImportJob(Base):
     status: Mapped[ImportStatus] = mapped_column(name_of(ImportStatus), index=True)
     rows: Mapped[int] = mapped_column(default=0)
     rows_done: Mapped[int] = mapped_column(default=0)
+    """Of those that are being checked, or taken over."""
     created: Mapped[int] = mapped_column(default=0)
     updated: Mapped[int] = mapped_column(default=0)
     unchanged: Mapped[int] = mapped_column(default=0)
@@ -51,5 +55,6 @@ class ImportJob(Base):
     """What could not be taken over, by the number of its row."""
     created_at: Mapped[datetime]
     heartbeat_at: Mapped[datetime | None]
-    """When the worker that runs it last said so; a silent one's job is taken over by another."""
+    """When it was last put in line, or the worker that has it last said so; a silent one's job is
+    taken over by another."""
     finished_at: Mapped[datetime | None]

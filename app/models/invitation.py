@@ -28,6 +28,8 @@ class Invitation(Base):
     role: Mapped[Role] = mapped_column(name_of(Role))
     renews_password: Mapped[bool] = mapped_column(default=False)
     """Whether somebody who is an administrator already may choose a new password by it."""
+    forgets_authenticators: Mapped[bool] = mapped_column(default=False)
+    """Whether the second factor is to be set up anew with it, too."""
     token_hash: Mapped[str] = mapped_column(unique=True)
     invited_by: Mapped[str | None]
     """What people call who invited."""

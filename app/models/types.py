@@ -6,6 +6,9 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
+SEARCHED = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+"""Text in the order of its code points, so that what begins alike is one range of an index."""
+
 
 def name_of(enum: type[StrEnum]) -> sa.Enum:
     """Return a column type that keeps the enum's value as text, readable in any database."""

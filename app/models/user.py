@@ -6,11 +6,12 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db import Base
 from app.models.organization import Organization
+from app.models.types import SEARCHED
 
 
 class User(Base):
@@ -21,11 +22,25 @@ class User(Base):
         UniqueConstraint("organization_id", "email_key"),
         UniqueConstraint("organization_id", "external_id"),
         Index(None, "organization_id", "created_at", "id"),
-        Index(None, "organization_id", "name_key", "id"),
+        Index(None, "organization_id", "name_key", "email_key"),
         Index(None, "organization_id", "family_name_key"),
         Index(None, "organization_id", "phone_number"),
         Index(None, "organization_id", "enrolled", "suspended_at"),
-        Index(None, "organization_id", "last_verified_at", "id"),
+        Index(None, "organization_id", "last_verified_at", "created_at", "id"),
+        Index(
+            "ix_users_refused",
+            "organization_id",
+            "failures",
+            sqlite_where=text("failures > 0"),
+            postgresql_where=text("failures > 0"),
+        ),
+        Index(
+            "ix_users_recovery_refused",
+            "organization_id",
+            "recovery_retry_at",
+            sqlite_where=text("recovery_retry_at IS NOT NULL"),
+            postgresql_where=text("recovery_retry_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
@@ -33,15 +48,15 @@ class User(Base):
         ForeignKey("organizations.id", ondelete="CASCADE")
     )
     email: Mapped[str]
-    email_key: Mapped[str]
+    email_key: Mapped[str] = mapped_column(SEARCHED)
     """The address in the one spelling that is compared."""
-    phone_number: Mapped[str | None]
+    phone_number: Mapped[str | None] = mapped_column(SEARCHED)
     """In E.164."""
-    external_id: Mapped[str | None]
+    external_id: Mapped[str | None] = mapped_column(SEARCHED)
     profile: Mapped[dict[str, Any]]
-    name_key: Mapped[str] = mapped_column(default="")
-    """Given and family name of the profile in lower case, to be searched and sorted by."""
-    family_name_key: Mapped[str] = mapped_column(default="")
+    name_key: Mapped[str] = mapped_column(SEARCHED, default="")
+    """Given and family name of the profile in plain letters, to be searched and sorted by."""
+    family_name_key: Mapped[str] = mapped_column(SEARCHED, default="")
     enrolled: Mapped[bool] = mapped_column(default=False)
     """Whether the user has an active authenticator: what their rows say, kept here to be listed."""
     last_verified_at: Mapped[datetime | None]

@@ -14,11 +14,13 @@ from app.models.types import name_of
 
 
 class Purpose(StrEnum):
-    """What the attempt was for: confirming an authenticator, the user, or a lost authenticator."""
+    """What it was for: confirming an authenticator, the user, a lost authenticator, or nothing."""
 
     ENROLLMENT = "enrollment"
     VERIFICATION = "verification"
     RECOVERY = "recovery"
+    SKIP = "skip"
+    """No attempt at all: a policy let the user go on with nothing confirmed."""
 
 
 class Verification(Base):
@@ -27,7 +29,16 @@ class Verification(Base):
     __tablename__ = "verifications"
     __table_args__ = (
         Index(None, "authenticator_id", "step"),
-        Index("ix_verifications_counted", "organization_id", "at", "purpose", "kind", "accepted"),
+        Index(
+            "ix_verifications_counted",
+            "organization_id",
+            "at",
+            "purpose",
+            "kind",
+            "accepted",
+            "application_id",
+            "took_ms",
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
@@ -42,6 +53,10 @@ class Verification(Base):
         ForeignKey("gateway_sessions.id", ondelete="CASCADE"), index=True
     )
     """None if a backend brought the answer without a session."""
+    application_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("applications.id", ondelete="SET NULL")
+    )
+    """The session's, to be counted by."""
     challenge_id: Mapped[str | None]
     """What the backend was told as `request_id`."""
     authenticator_id: Mapped[uuid.UUID | None] = mapped_column(

@@ -143,20 +143,23 @@ class ApiKeys:
         *,
         overlap: timedelta = timedelta(0),
         grantor: ApiKey | None = None,
+        instead_of: str | None = None,
     ) -> str:
         """Give the key a new secret and return it.
 
         Args:
             overlap: how long the old one works on; at first it is dead at once.
             grantor: the key that asks for it; it would come to have what this one has.
+            instead_of: the mark (`secret_mark`) of the secret that is meant; None means any.
 
         Raises:
             Invalid: the overlap is too long.
-            Refusal: `api_key_blocked`; `forbidden`, if the grantor has less.
+            Refusal: `api_key_blocked`; `forbidden`, if the grantor has less; `secret_replaced`, if
+                the secret was another one by now.
         """
         if grantor is not None:
             _demand_within(key, grantor)
-        secret = self._credentials.replace(tx, key, overlap)
+        secret = self._credentials.replace(tx, key, overlap, instead_of=instead_of)
         tx.refresh(key, ["blocked_at"])
         if key.blocked_at is not None:
             raise Refusal("api_key_blocked", "The key is blocked for good. Create another one.")
@@ -173,6 +176,10 @@ class ApiKeys:
         if touched_one(tx, block):
             self._record(tx, EventKind.API_KEY_BLOCKED, actor, key)
         tx.refresh(key, ["blocked_at"])
+
+    def secret_mark(self, key: ApiKey) -> str:
+        """Return what changes whenever the secret does, and tells nothing of it."""
+        return self._credentials.mark(key)
 
     def overlaps_until(self, key: ApiKey) -> datetime | None:
         """Return until when the secret before this one works, if it still does."""
@@ -195,7 +202,12 @@ class ApiKeys:
 
     def _record(self, tx: Session, kind: EventKind, actor: Actor, key: ApiKey) -> None:
         self._audit.record(
-            tx, kind, actor, organization_id=key.organization_id, client_id=str(key.id)
+            tx,
+            kind,
+            actor,
+            organization_id=key.organization_id,
+            client_id=str(key.id),
+            name=key.name,
         )
 
 

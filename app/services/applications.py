@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -15,17 +14,19 @@ from sqlalchemy.orm import Session
 from app.clock import Clock
 from app.crypto import Vault
 from app.db import lock, touched_one
-from app.errors import Invalid, NotFound
+from app.errors import NotFound
 from app.models import Application, Environment, Organization
+from app.services.application_reach import (
+    own_to,
+    select_applications,
+    select_serving,
+    select_shared,
+)
 from app.services.audit import Actor, Audit, EventKind
 from app.services.credentials import Credentials, checked_name
+from app.services.redirect_uris import checked_redirect_uris
 
 SECRET_PREFIX = "ghs_"  # noqa: S105 (for secret scanners; not a secret)
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-_URI = re.compile(r"[!-~]{1,2000}")
-"""Printable ASCII without spaces: nothing that a browser would strip or rewrite."""
-_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)(:[0-9]{1,5})?")
-"""A host, at most with a port; it will stand in our Content-Security-Policy: no `;`, no `*`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ class Applications:
             id=uuid.uuid4(),
             environment=environment,
             name=checked_name(name),
-            redirect_uris=_checked_redirect_uris(redirect_uris),
+            redirect_uris=checked_redirect_uris(redirect_uris),
             organizations=list(organizations),
             created_at=now,
             updated_at=now,
@@ -100,11 +101,8 @@ class Applications:
             organization: only those that serve this one and no other.
             per_page: None means all of them.
         """
-        chosen = _applications(environment, organization)
-        total = tx.scalar(sa.select(sa.func.count()).select_from(chosen.subquery())) or 0
-        newest = chosen.order_by(Application.created_at.desc(), Application.id)
-        rows = tx.scalars(newest.limit(per_page).offset((page - 1) * (per_page or 0)))
-        return list(rows), total
+        chosen = select_applications(environment, organization)
+        return _page(tx, chosen, Application.created_at.desc(), page=page, per_page=per_page)
 
     def named(
         self,
@@ -118,11 +116,31 @@ class Applications:
         Raises:
             NotFound: it is not among them.
         """
-        chosen = _applications(environment, organization)
-        application = tx.scalar(chosen.where(Application.id == _uuid(client_id)))
-        if application is None:
-            raise NotFound("application")
-        return application
+        return _one(tx, select_applications(environment, organization), client_id)
+
+    def shared(
+        self,
+        tx: Session,
+        organization: Organization,
+        *,
+        page: int = 1,
+        per_page: int | None = None,
+    ) -> tuple[list[Application], int]:
+        """Return a page of those that serve an organization along with others, and their number."""
+        by_name = sa.func.lower(Application.name)
+        return _page(tx, select_shared(organization), by_name, page=page, per_page=per_page)
+
+    def serving(self, tx: Session, organization: Organization, client_id: str) -> Application:
+        """Return one of those that serve an organization: its own, or one of the operator's.
+
+        Raises:
+            NotFound: it is not among them.
+        """
+        return _one(tx, select_serving(organization), client_id)
+
+    def is_own(self, application: Application, organization: Organization) -> bool:
+        """Tell whether it serves this organization alone, which may then change it."""
+        return own_to(application) == {organization.id}
 
     def update(
         self, tx: Session, actor: Actor, application: Application, changes: ApplicationChanges
@@ -137,25 +155,12 @@ class Applications:
         tx.refresh(application)
         if application.deleted_at is not None:
             raise NotFound("application")
-        changed = []
-        if changes.name is not None:
-            application.name = checked_name(changes.name)
-            changed.append("name")
-        if changes.redirect_uris is not None:
-            application.redirect_uris = _checked_redirect_uris(changes.redirect_uris)
-            changed.append("redirect_uris")
-        if changes.organizations is not None:
-            application.organizations = list(changes.organizations)
-            changed.append("organizations")
-        if changed:
+        before = own_to(application)
+        if changed := _change(application, changes):
             application.updated_at = self._clock.now()
-            self._audit.record(
-                tx,
-                EventKind.APPLICATION_UPDATED,
-                actor,
-                client_id=application.client_id,
-                changed=" ".join(changed),
-            )
+            told = before | own_to(application)  # who had it reads of the leaving, who has it, too
+            kind, names = EventKind.APPLICATION_UPDATED, " ".join(changed)
+            self._record(tx, kind, actor, application, told=told, changed=names)
 
     def replace_secret(
         self,
@@ -164,16 +169,19 @@ class Applications:
         application: Application,
         *,
         overlap: timedelta = timedelta(0),
+        instead_of: str | None = None,
     ) -> str:
         """Give the application a new secret and return it.
 
         Args:
             overlap: how long the old one works on; without one it is dead at once.
+            instead_of: the mark (`secret_mark`) of the secret that is meant; None means any.
 
         Raises:
             Invalid: the overlap is too long.
+            Refusal: `secret_replaced`, if it was another one by now.
         """
-        secret = self._credentials.replace(tx, application, overlap)
+        secret = self._credentials.replace(tx, application, overlap, instead_of=instead_of)
         self._record(tx, EventKind.APPLICATION_SECRET_REPLACED, actor, application)
         return secret
 
@@ -192,6 +200,10 @@ class Applications:
             raise NotFound("application")
         self._record(tx, EventKind.APPLICATION_DELETED, actor, application)
 
+    def secret_mark(self, application: Application) -> str:
+        """Return what changes whenever the secret does, and tells nothing of it."""
+        return self._credentials.mark(application)
+
     def overlaps_until(self, application: Application) -> datetime | None:
         """Return until when the secret before this one works, if it still does."""
         return self._credentials.overlaps_until(application)
@@ -202,16 +214,17 @@ class Applications:
         found = tx.get(Application, application_id) if application_id else None
         return found if found is not None and found.deleted_at is None else None
 
+    def names(self, tx: Session, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
+        """Return how applications are called, also deleted ones."""
+        named = sa.select(Application.id, Application.name).where(Application.id.in_(set(ids)))
+        return {row.id: row.name for row in tx.execute(named)}
+
     def answered_at(
         self, tx: Session, organization: Organization, redirect_uri: str
     ) -> list[Application]:
         """Return those that serve the organization and registered this very address."""
-        serving = sa.or_(
-            Application.organizations.any(Organization.id == organization.id),
-            ~Application.organizations.any(),
-        )
-        found = tx.scalars(_applications(organization.environment, None).where(serving))
-        return [one for one in found if redirect_uri in one.redirect_uris]
+        serving = tx.scalars(select_serving(organization))
+        return [one for one in serving if redirect_uri in one.redirect_uris]
 
     def authenticate(self, tx: Session, client_id: str, secret: str) -> Application | None:
         """Return the application whose credentials these are."""
@@ -224,58 +237,58 @@ class Applications:
         kind: EventKind,
         actor: Actor,
         application: Application,
+        *,
+        told: Iterable[uuid.UUID] | None = None,
+        **detail: Any,
     ) -> None:
-        self._audit.record(tx, kind, actor, client_id=application.client_id)
+        """Record a change for `told`, or whose own it is; one of several is the operator's."""
+        owners: set[uuid.UUID | None] = {*(own_to(application) if told is None else told)}
+        for organization_id in owners or {None}:
+            self._audit.record(
+                tx,
+                kind,
+                actor,
+                organization_id=organization_id,
+                application_id=application.id,
+                client_id=application.client_id,
+                name=application.name,
+                **detail,
+            )
 
 
-def _applications(
-    environment: Environment, organization: Organization | None
-) -> sa.Select[Application]:
-    """Select applications; of an organization only those that are its own entirely."""
-    chosen = sa.select(Application).where(
-        Application.environment == environment, Application.deleted_at.is_(None)
-    )
-    if organization is None:
-        return chosen
-    mine, others = Organization.id == organization.id, Organization.id != organization.id
-    return chosen.where(Application.organizations.any(mine), ~Application.organizations.any(others))
+def _change(application: Application, changes: ApplicationChanges) -> list[str]:
+    """Change an application, and return which of its fields were given."""
+    changed = []
+    if changes.name is not None:
+        application.name = checked_name(changes.name)
+        changed.append("name")
+    if changes.redirect_uris is not None:
+        application.redirect_uris = checked_redirect_uris(changes.redirect_uris)
+        changed.append("redirect_uris")
+    if changes.organizations is not None:
+        application.organizations = list(changes.organizations)
+        changed.append("organizations")
+    return changed
 
 
-def _checked_redirect_uris(uris: Sequence[str]) -> list[str]:
-    if not uris:
-        raise Invalid("redirect_uris", "register at least one.")
-    return [checked_redirect_uri(uri) for uri in uris]
+def _page(
+    tx: Session,
+    chosen: sa.Select[Application],
+    *order: sa.ColumnElement[Any],
+    page: int,
+    per_page: int | None,
+) -> tuple[list[Application], int]:
+    total = tx.scalar(sa.select(sa.func.count()).select_from(chosen.subquery())) or 0
+    ordered = chosen.order_by(*order, Application.id)
+    rows = tx.scalars(ordered.limit(per_page).offset((page - 1) * (per_page or 0)))
+    return list(rows), total
 
 
-def checked_redirect_uri(uri: str) -> str:
-    """Return the address if results may be sent to it.
-
-    It must say exactly one thing to every parser: absolute, https (http for this machine only),
-    a plain host, no user, no fragment, no backslash (RFC 9700 section 4.1; RFC 8252 section 7.3).
-
-    Raises:
-        Invalid: it can't be registered.
-    """
-    wrong = Invalid(
-        "redirect_uris", f"{uri[:200]!r} can't be used. Write one such as https://app.example/back."
-    )
-    if not _URI.fullmatch(uri) or any(mark in uri for mark in '\\#"<>^`{|}'):
-        raise wrong
-    try:
-        parts = urlsplit(uri)
-        host = parts.hostname or ""
-        _ = parts.port
-    except ValueError:
-        raise wrong from None
-    if parts.scheme not in {"http", "https"} or not uri.startswith(f"{parts.scheme}://"):
-        raise wrong
-    if not _AUTHORITY.fullmatch(parts.netloc):
-        raise wrong
-    if parts.scheme == "http" and host not in _LOOPBACK:
-        raise Invalid(
-            "redirect_uris", f"{uri[:200]!r} must use https (http is for localhost only)."
-        )
-    return uri
+def _one(tx: Session, chosen: sa.Select[Application], client_id: str) -> Application:
+    application = tx.scalar(chosen.where(Application.id == _uuid(client_id)))
+    if application is None:
+        raise NotFound("application")
+    return application
 
 
 def _uuid(client_id: str) -> uuid.UUID | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,25 +17,47 @@ from app.models import Event, GatewaySession, User
 class EventKind(StrEnum):
     """Every kind of event; a retired name is never used again."""
 
+    ADMINISTRATOR_APPOINTED = "administrator:appointed"
+    ADMINISTRATOR_PASSWORD_CHANGED = "administrator:password_changed"  # noqa: S105
+    ADMINISTRATOR_PASSWORD_REFUSED = "administrator:password_refused"  # noqa: S105
+    ADMINISTRATOR_REMOVED = "administrator:removed"
+    ADMINISTRATOR_ROLE_CHANGED = "administrator:role_changed"
+    ADMINISTRATOR_SIGNED_IN = "administrator:signed_in"
+    ADMINISTRATOR_SIGNED_OUT = "administrator:signed_out"
+    ADMINISTRATOR_VERIFIED = "administrator:verified"
     API_KEY_BLOCKED = "api_key:blocked"
     API_KEY_CREATED = "api_key:created"
     API_KEY_SECRET_REPLACED = "api_key:secret_replaced"  # noqa: S105
     APPLICATION_CREATED = "application:created"
     APPLICATION_DELETED = "application:deleted"
     APPLICATION_SECRET_REPLACED = "application:secret_replaced"  # noqa: S105
+    APPLICATION_TRIED = "application:tried"
     APPLICATION_UPDATED = "application:updated"
+    AUDIT_EXPORTED = "audit:exported"
+    AUDIT_PURGED = "audit:purged"
+    AUDIT_RETENTION_CHANGED = "audit:retention_changed"
     AUTHENTICATOR_CONFIRMED = "authenticator:confirmed"
     AUTHENTICATOR_IMPORTED = "authenticator:imported"
     AUTHENTICATOR_REMOVED = "authenticator:removed"
     AUTHENTICATORS_RESET = "authenticator:reset"
     AUTHENTICATORS_SUSPENDED = "authenticator:suspended"
     AUTHORIZATION_CODE_REPLAYED = "authorization_code:replayed"
+    BRAND_CHANGED = "brand:changed"
+    BRAND_RESET = "brand:reset"
+    BYPASS_CODE_GIVEN = "bypass_code:given"
+    BYPASS_CODE_WITHDRAWN = "bypass_code:withdrawn"
     CHALLENGE_CREATED = "challenge:created"
     ENROLLMENT_BEGUN = "enrollment:begun"
+    ENROLLMENT_INVITATION_CREATED = "enrollment_invitation:created"
+    ENROLLMENT_INVITATION_USED = "enrollment_invitation:used"
+    ENROLLMENT_INVITATION_WITHDRAWN = "enrollment_invitation:withdrawn"
     GATEWAY_SESSION_CANCELLED = "gateway_session:cancelled"
     GATEWAY_SESSION_ENTERED = "gateway_session:entered"
     GATEWAY_SESSION_FAILED = "gateway_session:failed"
     GATEWAY_SESSION_OPENED = "gateway_session:opened"
+    INVITATION_ACCEPTED = "invitation:accepted"
+    INVITATION_CREATED = "invitation:created"
+    INVITATION_WITHDRAWN = "invitation:withdrawn"
     MAGIC_LINK_CODE_SHOWN = "magic_link:code_shown"
     MAGIC_LINK_CREATED = "magic_link:created"
     METHOD_SETTING_CHANGED = "method_setting:changed"
@@ -43,6 +65,10 @@ class EventKind(StrEnum):
     ORGANIZATION_DELETED = "organization:deleted"
     ORGANIZATION_RESTORED = "organization:restored"
     ORGANIZATION_UPDATED = "organization:updated"
+    POLICY_CHANGED = "policy:changed"
+    POLICY_PASSED = "policy:passed"
+    POLICY_REMOVED = "policy:removed"
+    POLICY_SKIPPED = "policy:skipped"
     RECOVERY_CODES_ISSUED = "recovery_codes:issued"
     RECOVERY_CODE_USED = "recovery_codes:used"
     REENROLLMENT_APPROVED = "reenrollment:approved"
@@ -50,9 +76,12 @@ class EventKind(StrEnum):
     RESULT_REDEEMED = "result:redeemed"
     RESULT_REPLAYED = "result:replayed"
     SIGNING_KEY_ROTATED = "signing_key:rotated"
+    USERS_EXPORTED = "user:exported"
     USERS_IMPORTED = "user:imported"
     USER_CREATED = "user:created"
     USER_DELETED = "user:deleted"
+    USER_SUSPENDED = "user:suspended"
+    USER_SUSPENSION_LIFTED = "user:suspension_lifted"
     USER_UNLOCKED = "user:unlocked"
     USER_UPDATED = "user:updated"
     VERIFICATION_ACCEPTED = "verification:accepted"
@@ -78,6 +107,7 @@ class Actor:
 
 
 OPERATOR = Actor(name="operator")
+SYSTEM = Actor(name="system")
 
 
 class Audit:
@@ -150,6 +180,26 @@ class Audit:
         rows = [{**common, "user_id": user_id, "detail": detail} for user_id, detail in details]
         if rows:
             tx.execute(sa.insert(Event), rows)
+
+    def newest(
+        self, tx: Session, user: User, *, most: int, but: Collection[EventKind]
+    ) -> list[Event]:
+        """Return what happened to a user lately, newest first.
+
+        Args:
+            but: kinds that are left out.
+        """
+        mine = sa.select(Event).where(
+            Event.organization_id == user.organization_id,
+            Event.user_id == user.id,
+            Event.kind.not_in([kind.value for kind in but]),
+        )
+        return list(tx.scalars(mine.order_by(Event.id.desc()).limit(most)))
+
+    def count(self, tx: Session, user: User) -> int:
+        """Return how many events there are of a user."""
+        mine = sa.and_(Event.organization_id == user.organization_id, Event.user_id == user.id)
+        return tx.scalar(sa.select(sa.func.count()).select_from(Event).where(mine)) or 0
 
     def page(self, tx: Session, user: User, *, page: int, per_page: int) -> tuple[list[Event], int]:
         """Return a page of what happened to a user, newest first, and how much it was."""

@@ -76,6 +76,7 @@ class Authenticators:
         authenticator: Authenticator,
         *,
         reopen: bool,
+        why: str | None = None,
     ) -> None:
         """Remove one authenticator: its secret is erased, and the user is told.
 
@@ -84,6 +85,7 @@ class Authenticators:
         Args:
             reopen: whether the user, left with nothing, may enroll at the next visit without
                 further proof.
+            why: an administrator's reason.
 
         Raises:
             NotFound: somebody else removed it first.
@@ -107,6 +109,7 @@ class Authenticators:
             actor,
             organization_id=organization.id,
             user_id=user.id,
+            why=why,
             kind=authenticator.kind,
             authenticator=str(authenticator.id),
             reopened=last and reopen,

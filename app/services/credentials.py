@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.clock import Clock
 from app.crypto import Vault, new_token
 from app.db import lock
-from app.errors import Invalid
+from app.errors import Invalid, Refusal
 from app.models import ApiKey, Application
 
 MOST_OVERLAP = timedelta(days=7)
@@ -36,21 +37,42 @@ class Credentials:
         holder.secret_hash = self._vault.hash(secret, purpose=self._purpose)
         return secret
 
-    def replace(self, tx: Session, holder: ApiKey | Application, overlap: timedelta) -> str:
+    def replace(
+        self,
+        tx: Session,
+        holder: ApiKey | Application,
+        overlap: timedelta,
+        *,
+        instead_of: str | None = None,
+    ) -> str:
         """Give a holder a new secret and return it; the old one works on for the overlap.
+
+        Args:
+            instead_of: the mark of the secret that is meant; a form sent twice does no harm then.
 
         Raises:
             Invalid: the overlap is negative, or longer than a week.
+            Refusal: `secret_replaced`, if it was another one by now.
         """
         if not timedelta(0) <= overlap <= MOST_OVERLAP:
             most = int(MOST_OVERLAP.total_seconds())
             raise Invalid("overlap_seconds", f"use a number from 0 to {most}.")
         lock(tx, type(holder).id, holder.id)
         tx.refresh(holder, ["secret_hash"])  # of two that replace at once, the second replaces
+        if instead_of not in {None, self.mark(holder)}:
+            raise Refusal(
+                "secret_replaced",
+                "The secret was replaced already. The one that was shown then works.",
+                status=409,
+            )
         keeps = overlap > timedelta(0)
         holder.previous_secret_hash = holder.secret_hash if keeps else None
         holder.previous_until = self._clock.now() + overlap if keeps else None
         return self.issue(holder)
+
+    def mark(self, holder: ApiKey | Application) -> str:
+        """Return what changes whenever the secret does, and tells nothing of it."""
+        return hashlib.sha256(holder.secret_hash.encode()).hexdigest()[:16]
 
     def match(self, secret: str, holder: ApiKey | Application | None) -> bool:
         """Tell whether the secret is the holder's, or the one before it while that still works."""

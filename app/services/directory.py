@@ -14,6 +14,7 @@ from app.db import touched_one
 from app.errors import Invalid, NotFound, Refusal
 from app.models import Organization, User
 from app.services.audit import Actor, Audit, EventKind
+from app.services.delivery import Delivery
 from app.services.user_fields import (
     UserChanges,
     apply,
@@ -29,8 +30,9 @@ from app.services.user_fields import (
 class Directory:
     """The users of every organization; each look-up starts from the organization."""
 
-    def __init__(self, clock: Clock, audit: Audit) -> None:
+    def __init__(self, clock: Clock, delivery: Delivery, audit: Audit) -> None:
         self._clock = clock
+        self._delivery = delivery
         self._audit = audit
 
     def create(
@@ -126,13 +128,15 @@ class Directory:
     ) -> User:
         """Change what is given of a user, and record the names of what changed.
 
+        Whoever had confirmed anything with us is told at the old address when it is another now.
+
         Raises:
             NotFound: nobody here has this id or address.
             Invalid: a value can't be used.
             Refusal: `email_taken` or `external_id_taken` within the organization.
         """
         user = self.find(tx, organization, id_or_email, locked=True)
-        wanted = checked(changes)
+        wanted, before = checked(changes), user.email
         try:
             with tx.begin_nested():
                 changed = apply(user, wanted)
@@ -151,10 +155,25 @@ class Directory:
                 user_id=user.id,
                 fields=", ".join(changed),
             )
+        if user.enrolled and user.email_key != email_key(before):
+            self._delivery.notify(
+                tx, actor, organization, user, "email_changed", address=before, before=before
+            )
         return user
 
-    def delete(self, tx: Session, actor: Actor, organization: Organization, user: User) -> None:
+    def delete(
+        self,
+        tx: Session,
+        actor: Actor,
+        organization: Organization,
+        user: User,
+        *,
+        why: str | None = None,
+    ) -> None:
         """Delete a user with all that the user has; only the events stay.
+
+        Args:
+            why: an administrator's reason.
 
         Raises:
             NotFound: somebody else deleted the user first.
@@ -163,7 +182,12 @@ class Directory:
         if not touched_one(tx, mine):
             raise NotFound("user")
         self._audit.record(
-            tx, EventKind.USER_DELETED, actor, organization_id=organization.id, user_id=user.id
+            tx,
+            EventKind.USER_DELETED,
+            actor,
+            organization_id=organization.id,
+            user_id=user.id,
+            why=why,
         )
 
     def _refuse_taken(self, tx: Session, user: User) -> None:

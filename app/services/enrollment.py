@@ -18,6 +18,7 @@ from app.factors.totp import Totp
 from app.models import (
     Authenticator,
     AuthenticatorStatus,
+    EnrollmentInvitation,
     GatewaySession,
     Organization,
     Purpose,
@@ -42,6 +43,8 @@ class Ground(StrEnum):
 
     FIRST = "first"
     """There never was one, or the last was reset while reopening enrollment."""
+    INVITED = "invited"
+    """An administrator's invitation was used in this session, and there is nothing."""
     VOUCHED = "vouched"
     """An authenticator of the user's was verified in this session; it stays."""
     RECOVERED = "recovered"
@@ -54,7 +57,12 @@ class Ground(StrEnum):
     @property
     def issues_codes(self) -> bool:
         """Whether five new recovery codes come with it; the others leave the codes as they are."""
-        return self in {Ground.FIRST, Ground.FORCED}
+        return self in {Ground.FIRST, Ground.INVITED, Ground.FORCED}
+
+    @property
+    def takes_word(self) -> bool:
+        """Whether who sent the user here is believed that it is the user: they showed nothing."""
+        return self in {Ground.FIRST, Ground.APPROVED, Ground.FORCED}
 
 
 class Enrollment:
@@ -95,7 +103,7 @@ class Enrollment:
         if user.enrollment_open:
             return Ground.FIRST
         if not self.is_due(tx, user):
-            return None
+            return Ground.INVITED if session and _is_invited(tx, session) else None
         if user.reenrollment_approved:
             return Ground.APPROVED
         recovered = session is None or self._verifications.accepted(tx, session, Purpose.RECOVERY)
@@ -219,15 +227,27 @@ class Enrollment:
         self._delivery.notify(tx, actor, user.organization, user, "authenticator_added")
         return verdict
 
-    def approve(self, tx: Session, actor: Actor, organization: Organization, user: User) -> bool:
+    def approve(
+        self,
+        tx: Session,
+        actor: Actor,
+        organization: Organization,
+        user: User,
+        *,
+        why: str | None = None,
+    ) -> bool:
         """Record that a human verified the user: re-enrollments count anew.
+
+        Args:
+            why: an administrator's reason.
 
         Returns:
             Whether the user has a re-enrollment due, and may now do it at the next visit.
         """
         due = self.is_due(tx, user)
         user.reenrollments, user.reenrollment_approved = 0, due
-        self._audit.record(tx, EventKind.REENROLLMENT_APPROVED, actor, user=user, due=due)
+        self._audit.record(tx, EventKind.REENROLLMENT_APPROVED, actor, user=user, why=why, due=due)
+        self._delivery.notify(tx, actor, organization, user, "reenrollment_approved", due=due)
         return due
 
     def force(self, tx: Session, user: User) -> None:
@@ -249,12 +269,20 @@ class Enrollment:
         return tx.scalar(found.limit(1)) is not None
 
     def reset(
-        self, tx: Session, actor: Actor, organization: Organization, user: User, *, reopen: bool
+        self,
+        tx: Session,
+        actor: Actor,
+        organization: Organization,
+        user: User,
+        *,
+        reopen: bool,
+        why: str | None = None,
     ) -> int:
         """Remove all of a user's authenticators and recovery codes; return how many died.
 
         Args:
             reopen: whether the user may enroll anew at the next visit without further proof.
+            why: an administrator's reason.
         """
         now = self._clock.now()
         removed = tx.execute(
@@ -275,6 +303,7 @@ class Enrollment:
             actor,
             organization_id=organization.id,
             user_id=user.id,
+            why=why,
             reopened=reopen,
         )
         count = int(removed.rowcount)  # type: ignore[attr-defined]
@@ -312,6 +341,10 @@ class Enrollment:
                 return touched_one(
                     tx, mine.where(User.enrollment_open).values(enrollment_open=False)
                 )
+            case Ground.INVITED:
+                return self._has_nothing(tx, user) and touched_one(
+                    tx, mine.values(enrollment_open=False, reenrollment_approved=False)
+                )
             case Ground.APPROVED:
                 approved = mine.where(User.reenrollment_approved)
                 used = touched_one(tx, approved.values(reenrollment_approved=False))
@@ -327,6 +360,11 @@ class Enrollment:
                 self._replace(tx, user, *both)
                 return True
 
+    def _has_nothing(self, tx: Session, user: User) -> bool:
+        lock(tx, User.id, user.id)  # of several who look, one sees nothing
+        kept = (AuthenticatorStatus.ACTIVE, AuthenticatorStatus.SUSPENDED)
+        return not any(self.has(tx, user, status) for status in kept)
+
     def _replace(self, tx: Session, user: User, *statuses: AuthenticatorStatus) -> bool:
         removed = tx.execute(
             sa.update(Authenticator)
@@ -334,6 +372,15 @@ class Enrollment:
             .values(status=AuthenticatorStatus.REMOVED, removed_at=self._clock.now(), secret=None)
         )
         return bool(removed.rowcount)  # type: ignore[attr-defined]
+
+
+def _is_invited(tx: Session, session: GatewaySession) -> bool:
+    """Tell whether the session was opened by an invitation that still stands."""
+    found = sa.select(EnrollmentInvitation.id).where(
+        EnrollmentInvitation.gateway_session_id == session.id,
+        EnrollmentInvitation.revoked_at.is_(None),
+    )
+    return tx.scalar(found.limit(1)) is not None
 
 
 def _begun(user: User, session: GatewaySession | None) -> sa.ColumnElement[bool]:

@@ -37,6 +37,8 @@ from app.services.authorization_codes import AuthorizationCodes
 from app.services.directory import Directory
 from app.services.enrollment import MOST_PER_USER, Enrollment
 from app.services.method_settings import MethodSettings
+from app.services.policies import Policies
+from app.services.standing import demand_unsuspended, is_suspended
 from app.services.tokens import Tokens, status_of
 from app.services.verification import Verifications, live
 
@@ -60,6 +62,7 @@ class Ask:
         nonce: stands in the result.
         locale: language tag of the pages.
         force_enroll: a human looked (the guides' word): the user enrolls anew without verifying.
+        internal: the way back is a page of ours, which nobody registers; no application sets this.
     """
 
     user: str
@@ -71,6 +74,7 @@ class Ask:
     response_type: ResponseType = ResponseType.RESULT
     intent: Intent = Intent.VERIFY
     force_enroll: bool = False
+    internal: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +109,8 @@ class Answer:
     @property
     def location(self) -> str:
         """The redirect address with the fields in its query."""
+        if not self.fields:
+            return self.redirect_uri
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in self.fields.items())
         return f"{self.redirect_uri}{'&' if '?' in self.redirect_uri else '?'}{query}"
 
@@ -118,6 +124,7 @@ class GatewaySessions:
         clock: Clock,
         vault: Vault,
         method_settings: MethodSettings,
+        policies: Policies,
         directory: Directory,
         enrollment: Enrollment,
         verifications: Verifications,
@@ -129,6 +136,7 @@ class GatewaySessions:
         self._clock = clock
         self._vault = vault
         self._method_settings = method_settings
+        self._policies = policies
         self._directory = directory
         self._enrollment = enrollment
         self._verifications = verifications
@@ -147,14 +155,14 @@ class GatewaySessions:
         """Open a session for an application that we know and a user whom it vouches for.
 
         Raises:
-            Refusal: `user_not_found`, `redirect_uri_not_registered`, `no_method_offered`,
-                `too_many_authenticators`.
+            Refusal: `user_not_found`, `user_suspended`, `redirect_uri_not_registered`,
+                `totp_connection_inactive`, `too_many_authenticators`.
             Invalid: `state` or `nonce` can't be carried.
         """
         user = self._user_of(tx, organization, ask)
         _check_fields(application, ask)
         offered = self._method_settings.hosted(tx, organization)
-        if not offered:
+        if not offered and not self._passes(tx, user, application, ask):
             raise Refusal(
                 "totp_connection_inactive",
                 f"The organization {organization.domain} offers no method. Switch its TOTP "
@@ -182,11 +190,27 @@ class GatewaySessions:
         """Open a session that a magic link completes, so that no method has to be on offer.
 
         Raises:
-            Refusal: `redirect_uri_not_registered`.
+            Refusal: `redirect_uri_not_registered`, `user_suspended`.
             Invalid: `state` can't be carried.
         """
         _check_fields(application, ask)
         return self._begin(tx, actor, application, user, ask, lasts=lasts)
+
+    def open_for_invitation(
+        self, tx: Session, actor: Actor, application: Application, user: User
+    ) -> Opened:
+        """Open a session in which an invited user sets up; it ends on its own last page.
+
+        Args:
+            application: the one that the pages name; it asked nothing, so it gets nothing.
+
+        Raises:
+            Refusal: `user_suspended`.
+        """
+        ask = Ask(user=str(user.id), redirect_uri="", intent=Intent.ENROLL)
+        opened = self._begin(tx, actor, application, user, ask, lasts=ENROLL_FOR)
+        opened.session.redirect_uri = self._last_page(opened.session)
+        return opened
 
     def _begin(
         self,
@@ -198,6 +222,7 @@ class GatewaySessions:
         *,
         lasts: timedelta,
     ) -> Opened:
+        demand_unsuspended(user)
         now = self._clock.now()
         token = new_token(TOKEN_BITS)
         session = GatewaySession(
@@ -319,6 +344,29 @@ class GatewaySessions:
             tx.refresh(session, ["status", "ended_at", "judged"], with_for_update=True)
         return session
 
+    def is_own(self, session: GatewaySession) -> bool:
+        """Tell whether no application opened it, so that it ends on its own last page."""
+        return session.redirect_uri == self._last_page(session)
+
+    def is_trial(self, session: GatewaySession) -> bool:
+        """Tell whether an administrator tries the application, who vouches for no user."""
+        address = self.trial_address(session.user.organization, session.application)
+        return session.redirect_uri == address
+
+    def trial_address(self, organization: Organization, application: Application) -> str:
+        """Return the page of ours where an administrator's trial of an application ends."""
+        place = f"{organization.environment.value}/{organization.domain}"
+        return f"{self._base_url}/admin/{place}/applications/{application.client_id}/try/back"
+
+    def pending(self, tx: Session, application: Application) -> int:
+        """Return how many users are on our pages for an application now."""
+        counted = sa.select(sa.func.count()).where(
+            GatewaySession.application_id == application.id,
+            GatewaySession.status == SessionStatus.PENDING,
+            GatewaySession.expires_at > self._clock.now(),
+        )
+        return tx.scalar(counted) or 0
+
     def status(self, session: GatewaySession) -> SessionStatus:
         """Return how the session stands now."""
         return session.status_at(self._clock.now())
@@ -351,12 +399,16 @@ class GatewaySessions:
         """Return what the application is told about a session that is over.
 
         The result if there is one that still works, else OAuth's `access_denied`
-        (RFC 6749 section 4.1.2.1).
+        (RFC 6749 section 4.1.2.1). Nothing, if no application asked.
         """
+        if self.is_own(session):
+            return Answer(
+                redirect_uri=session.redirect_uri, response_mode=session.response_mode, fields={}
+            )
         state = {} if session.state is None else {"state": session.state}
         told = self._handed_over(tx, session) or {
             "error": "access_denied",
-            "error_description": _DESCRIPTIONS[self.status(session)],
+            "error_description": self._description(session),
         }
         return Answer(
             redirect_uri=session.redirect_uri,
@@ -366,8 +418,8 @@ class GatewaySessions:
 
     def complete(
         self, tx: Session, actor: Actor, session: GatewaySession, verification: Verification
-    ) -> Result:
-        """End a pending session well, and issue its result.
+    ) -> Result | None:
+        """End a pending session well, and issue its result; none if no application asked.
 
         Args:
             verification: the session's own, by an authenticator; see `Tokens.issue_result`.
@@ -376,10 +428,27 @@ class GatewaySessions:
         status = SessionStatus.VERIFIED if recovery else status_of(verification)
         if not self._end(tx, session, status):
             raise RuntimeError("a gateway session ended twice")
+        if self.is_own(session):
+            return None
         result = self._tokens.issue_result(tx, actor, session, verification, recovery=recovery)
         if session.response_type is ResponseType.CODE:
             self._authorization_codes.issue(tx, result)
         return result
+
+    def _passes(self, tx: Session, user: User, application: Application, ask: Ask) -> bool:
+        """Tell whether a policy lets everybody go on, so that no method has to be on offer."""
+        if ask.intent is Intent.ENROLL or ask.force_enroll:
+            return False
+        return self._policies.is_off(tx, user, application.id)
+
+    def _description(self, session: GatewaySession) -> str:
+        if is_suspended(session.user):
+            return "An administrator suspended the user."
+        return _DESCRIPTIONS[self.status(session)]
+
+    def _last_page(self, session: GatewaySession) -> str:
+        """Return an address that nobody could register before the session was there."""
+        return f"{self._base_url}/gateway/{session.short_id}/ended"
 
     def _handed_over(self, tx: Session, session: GatewaySession) -> dict[str, str]:
         result = self._tokens.deliverable(tx, session)
@@ -433,6 +502,7 @@ _DESCRIPTIONS = {
     SessionStatus.EXPIRED: "The gateway session expired.",
     SessionStatus.VERIFIED: "The result was used or is too old.",
     SessionStatus.ENROLLED: "The result was used or is too old.",
+    SessionStatus.SKIPPED: "The result was used or is too old.",
 }
 
 
@@ -443,7 +513,7 @@ def origin_of(redirect_uri: str) -> str:
 
 
 def _check_fields(application: Application, ask: Ask) -> None:
-    if ask.redirect_uri not in application.redirect_uris:
+    if not ask.internal and ask.redirect_uri not in application.redirect_uris:
         raise Refusal(
             "redirect_uri_not_registered",
             "redirect_uri: it is not one of the application's, compared letter by letter.",

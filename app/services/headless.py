@@ -27,6 +27,7 @@ from app.services.enrollment import Enrollment, Ground
 from app.services.limits import Answering, Limits, locked
 from app.services.method_settings import METHODS, MethodSettings
 from app.services.recovery import REENROLLMENTS, Recovery
+from app.services.standing import demand_unsuspended
 from app.services.verification import Occasion, Verifications, live
 
 ENROLLMENT_PREFIX = "totp-enrollment_"
@@ -117,7 +118,7 @@ class Headless:
 
         Raises:
             Refusal: `totp_connection_inactive`, `already_enrolled`, `enrollment_closed`,
-                `reenrollment_limit_reached`.
+                `reenrollment_limit_reached`, `user_suspended`.
             Invalid: the method is not offered, or the user has no phone number for it.
         """
         kind = self._kind(tx, user, method)
@@ -154,7 +155,7 @@ class Headless:
         """Judge the first code of what `enroll` began.
 
         Raises:
-            Refusal: `totp_connection_inactive`, `no_pending_enrollment`.
+            Refusal: `totp_connection_inactive`, `no_pending_enrollment`, `user_suspended`.
         """
         self._demand_active(tx, user)
         pending = self._enrollment.pending(tx, user)
@@ -186,7 +187,7 @@ class Headless:
         """Pose a challenge: a code by SMS if the user has that, else nothing but its id.
 
         Raises:
-            Refusal: `totp_connection_inactive`, `not_enrolled`, `locked`.
+            Refusal: `totp_connection_inactive`, `not_enrolled`, `locked`, `user_suspended`.
         """
         choices = self._choices(tx, user)
         if not choices:
@@ -220,7 +221,8 @@ class Headless:
         """Judge a code of an app, a code by SMS, or a recovery code; its shape tells which.
 
         Raises:
-            Refusal: `totp_connection_inactive`, `not_enrolled`, `reenrollment_limit_reached`.
+            Refusal: `totp_connection_inactive`, `not_enrolled`, `reenrollment_limit_reached`,
+                `user_suspended`.
         """
         choices = self._choices(tx, user)
         due = self._enrollment.is_due(tx, user)
@@ -263,6 +265,8 @@ class Headless:
         return live(tx, user, self._method_settings.offered(tx, user.organization))
 
     def _demand_active(self, tx: Session, user: User) -> None:
+        """Refuse what every call refuses, whatever it is for."""
+        demand_unsuspended(user)
         if not self._method_settings.offered(tx, user.organization):
             raise Refusal(
                 "totp_connection_inactive",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from app.clock import Clock
 from app.crypto import Vault
@@ -19,6 +22,9 @@ from app.services.import_rows import BadRow, CheckedRow, Row, RowChecks
 MOST_ROWS = 100_000
 BATCH = 500
 _TRIES = 5
+
+Noted = Callable[[Session, Tally], object]
+"""Called in the transaction of each batch, with all that became of the rows up to it."""
 
 
 class Imports:
@@ -43,66 +49,153 @@ class Imports:
         """
         tally, complete = Tally(), False
         try:
-            self._run(actor, organization, rows, tally)
+            self.take_over(actor, organization, rows, tally)
             complete = True
         finally:
             with self._database.writing() as tx:
-                self._audit.record(
-                    tx,
-                    EventKind.USERS_IMPORTED,
-                    actor,
-                    organization_id=organization.id,
-                    created=tally.created,
-                    updated=tally.updated,
-                    unchanged=tally.unchanged,
-                    failed=tally.failed,
-                    complete=complete,
-                )
+                self.record(tx, actor, organization, tally, complete=complete)
         tally.errors.sort(key=lambda row: row.number)
         return tally
 
-    def _run(
+    def take_over(
         self,
         actor: Actor,
         organization: Organization,
         rows: Iterable[Row | BadRow],
         tally: Tally,
+        noted: Noted | None = None,
     ) -> None:
-        checks = RowChecks()
-        for batch in _batches(rows):
-            room = MOST_ROWS - tally.total
-            good = []
-            for row in batch[:room]:
-                found = checks.checked(row) if isinstance(row, Row) else row
-                if isinstance(found, BadRow):
-                    tally.refuse(found)
-                else:
-                    good.append(found)
-            tally.add(self._keep(actor, organization, good))
-            if len(batch) > room:
-                raise Refusal(
-                    "too_many_rows",
-                    f"The first {MOST_ROWS} rows were imported. Send the rest in another file.",
-                )
+        """Create and update users row by row, without the event that sums it up (`record`).
 
-    def _keep(self, actor: Actor, organization: Organization, rows: list[CheckedRow]) -> Tally:
+        Args:
+            tally: what became of the rows, also while this goes on. Rows that it has counted
+                already were taken over before: they are read again, only to know repeated ones.
+            noted: see `Noted`; if it raises, its batch is undone.
+
+        Raises:
+            Refusal: `too_many_rows`; so many as may be are taken over.
+        """
+
+        def finish(tx: Session, batch: Batch, after: Tally) -> None:
+            for kind, details in batch.events.items():
+                self._audit.record_each(
+                    tx, kind, actor, organization_id=organization.id, details=details
+                )
+            if noted is not None:
+                noted(tx, after)
+
+        too_many = f"The first {MOST_ROWS} rows were imported. Send the rest in another file."
+        for part in _parts(rows, tally.total, too_many):
+            self._do(organization, part, tally, finish)
+
+    def try_out(
+        self,
+        organization: Organization,
+        rows: Iterable[Row | BadRow],
+        tally: Tally,
+        noted: Noted | None = None,
+    ) -> None:
+        """Find out what would become of rows: each batch is taken over, counted, and undone.
+
+        A row that another batch would prepare the ground for is judged without it.
+
+        Args:
+            tally: what would become of the rows.
+            noted: see `Noted`; what it does is kept.
+
+        Raises:
+            Refusal: `too_many_rows`.
+        """
+
+        def finish(tx: Session, _batch: Batch, after: Tally) -> None:
+            tx.rollback()
+            if noted is not None:
+                noted(tx, after)
+
+        for part in _parts(rows, 0, f"A file may have {MOST_ROWS:,} rows. Split it."):
+            self._do(organization, part, tally, finish)
+
+    def record(
+        self,
+        tx: Session,
+        actor: Actor,
+        organization: Organization,
+        tally: Tally,
+        *,
+        complete: bool,
+        file: str | None = None,
+    ) -> None:
+        """Record that users were imported, and what became of the rows."""
+        self._audit.record(
+            tx,
+            EventKind.USERS_IMPORTED,
+            actor,
+            organization_id=organization.id,
+            created=tally.created,
+            updated=tally.updated,
+            unchanged=tally.unchanged,
+            failed=tally.failed,
+            complete=complete,
+            **_named(file),
+        )
+
+    def _do(
+        self,
+        organization: Organization,
+        part: _Part,
+        tally: Tally,
+        finish: Callable[[Session, Batch, Tally], None],
+    ) -> None:
         for left in reversed(range(_TRIES)):
             try:
                 with self._database.writing() as tx:
                     batch = Batch(tx, organization.id, self._vault, self._clock.now())
-                    batch.take(rows)
-                    for kind, details in batch.events.items():
-                        self._audit.record_each(
-                            tx, kind, actor, organization_id=organization.id, details=details
-                        )
-                return batch.tally
+                    batch.take(part.good)
+                    after = replace(tally, errors=[*tally.errors])
+                    after.add(part.refused)
+                    after.add(batch.tally)
+                    finish(tx, batch, after)
+                tally.add(part.refused)
+                tally.add(batch.tally)
+                return
             except IntegrityError:  # somebody was faster to create one of them: look again
                 if not left:
                     raise
-        raise AssertionError
 
 
-def _batches(rows: Iterable[Row | BadRow]) -> Iterator[list[Row | BadRow]]:
-    waiting = iter(rows)
+def _named(file: str | None) -> dict[str, Any]:
+    return {"file": file} if file else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """Rows of one batch: those that can be taken over, and how many can't for themselves."""
+
+    good: list[CheckedRow]
+    refused: Tally
+
+
+def _parts(rows: Iterable[Row | BadRow], done: int, too_many: str) -> Iterator[_Part]:
+    """Yield the rows in batches.
+
+    Raises:
+        Refusal: `too_many_rows`, after so many as may be.
+    """
+    checks, waiting, room = RowChecks(), iter(rows), MOST_ROWS - done
+    _part(checks, islice(waiting, done))
     while batch := list(islice(waiting, BATCH)):
-        yield batch
+        yield _part(checks, batch[:room])
+        if len(batch) > room:
+            raise Refusal("too_many_rows", too_many)
+        room -= len(batch)
+
+
+def _part(checks: RowChecks, rows: Iterable[Row | BadRow]) -> _Part:
+    part = _Part(good=[], refused=Tally())
+    for row in rows:
+        found = checks.checked(row) if isinstance(row, Row) else row
+        if isinstance(found, BadRow):
+            part.refused.refuse(found)
+        else:
+            part.good.append(found)
+    return part

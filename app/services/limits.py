@@ -216,7 +216,9 @@ class _Charge:
     def _user(self) -> sa.Update | None:
         if self.user_id is None:
             return None
-        charge = sa.update(User).where(User.id == self.user_id, User.failures < self.per_user)
+        charge = sa.update(User).where(
+            User.id == self.user_id, User.failures < self.per_user, User.suspended_at.is_(None)
+        )
         if not self.recovery:
             return charge.values(failures=User.failures + 1)
         return charge.where(_due(User.recovery_retry_at, self.now)).values(

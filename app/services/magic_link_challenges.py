@@ -30,6 +30,7 @@ from app.services.directory import Directory
 from app.services.gateway_sessions import Ask, GatewaySessions
 from app.services.limits import locked
 from app.services.magic_links import MagicLinks
+from app.services.standing import demand_unsuspended
 from app.services.tokens import Tokens, claims_of
 
 LASTS = timedelta(minutes=10)
@@ -117,10 +118,11 @@ class MagicLinkChallenges:
 
         Raises:
             Refusal: `user_not_found`, `application_not_found`, `redirect_uri_not_registered`,
-                `channel_unavailable`, `locked`.
+                `channel_unavailable`, `locked`, `user_suspended`.
             Invalid: `client_id` is needed, or `state` can't be carried.
         """
         user = self._user(tx, organization, ask)
+        demand_unsuspended(user)
         if self._magic_links.is_locked(user):
             raise locked(None)
         application = self._application(tx, organization, ask)

@@ -30,6 +30,7 @@ from app.models import (
 from app.services.audit import Actor, Audit, EventKind
 from app.services.gateway_sessions import GatewaySessions
 from app.services.limits import Answering, Limits
+from app.services.standing import is_suspended
 
 TOKEN_BITS = 192
 ID_PREFIX = "magic-link-challenge_"
@@ -111,7 +112,8 @@ class MagicLinks:
     def is_open(self, link: MagicLink) -> bool:
         """Tell whether following it now leads on."""
         status = self._gateway_sessions.status(link.gateway_session)
-        return link.used_at is None and status is SessionStatus.PENDING
+        suspended = is_suspended(link.gateway_session.user)
+        return link.used_at is None and status is SessionStatus.PENDING and not suspended
 
     def follow(
         self, tx: Session, actor: Actor, link: MagicLink, *, token: str, secret: str
@@ -166,8 +168,8 @@ class MagicLinks:
         return Refused(reason=Reason.WRONG, attempts_left=left)
 
     def _complete(self, tx: Session, actor: Actor, link: MagicLink) -> Verification | None:
-        now = self._clock.now()
-        if self.is_locked(link.gateway_session.user):
+        now, user = self._clock.now(), link.gateway_session.user
+        if self.is_locked(user) or is_suspended(user):
             return None
         use = (
             sa.update(MagicLink)
@@ -188,6 +190,7 @@ class MagicLinks:
             user_id=session.user_id,
             organization_id=session.user.organization_id,
             gateway_session_id=session.id,
+            application_id=session.application_id,
             challenge_id=link.id,
             kind=magic_link.KIND,
             purpose=Purpose.VERIFICATION,

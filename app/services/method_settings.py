@@ -136,17 +136,26 @@ class MethodSettings:
         """
         setting = self.find(tx, organization)
         before = (setting.active, settings_of(setting))
-        for name, value in changes.items():
-            _check(name, value)
-        if changes.get("sms_delivery") == GATEWAY:
-            _demand_channel(organization)
-        after = TotpSettings(**{**asdict(before[1]), **changes})
+        after = self.proposed(tx, organization, **changes)
         setting.active = setting.active if active is None else active
         setting.strict = after.strict
         setting.parameters = _kept(after)
         if (setting.active, after) != before:
             self._record(tx, actor, organization, setting, sorted(changes))
         return setting
+
+    def proposed(self, tx: Session, organization: Organization, **changes: Any) -> TotpSettings:
+        """Return what the settings would be after a change, which is checked and not made.
+
+        Raises:
+            Invalid: a field can't have that value.
+            Refusal: `channel_unavailable`.
+        """
+        for name, value in changes.items():
+            _check(name, value)
+        if changes.get("sms_delivery") == GATEWAY:
+            _demand_channel(organization)
+        return TotpSettings(**{**asdict(settings_of(self.find(tx, organization))), **changes})
 
     def _record(
         self,

@@ -68,7 +68,7 @@ class Organizations:
             Invalid: a field can't be used.
             Refusal: `domain_taken`, if the slug was given and another organization has it.
         """
-        name = _checked_name(name)
+        name = checked_name(name)
         now = self._clock.now()
         organization = Organization(
             environment=environment,
@@ -131,7 +131,7 @@ class Organizations:
             raise NotFound("organization")
         changed = []
         if changes.name is not None:
-            organization.name = _checked_name(changes.name)
+            organization.name = checked_name(changes.name)
             changed.append("name")
         if changes.email_domains is not None:
             organization.email_domains = _checked_email_domains(changes.email_domains)
@@ -241,7 +241,12 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """Return the name of an organization as we keep it.
+
+    Raises:
+        Invalid: it is empty, too long, or can't be printed.
+    """
     name = " ".join(name.split())
     if not 1 <= len(name) <= _NAME_LENGTH or not name.isprintable():
         raise Invalid("name", f"give it 1 to {_NAME_LENGTH} printable characters.")

@@ -1,4 +1,4 @@
-"""How users stand, kept in their own rows so that 100,000 of them can be listed and counted."""
+"""How users stand: kept in their own rows, so that many can be listed; asked at every door."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.errors import Refusal
 from app.models import Authenticator, AuthenticatorStatus, User
 
 
@@ -27,3 +28,22 @@ def settle_all(tx: Session, user_ids: Collection[uuid.UUID]) -> None:
         sa.update(User).where(User.id.in_(user_ids)).values(enrolled=active),
         execution_options={"synchronize_session": False},
     )
+
+
+def is_suspended(user: User) -> bool:
+    """Tell whether the user is let in by no door until an administrator lifts it."""
+    return user.suspended_at is not None
+
+
+def demand_unsuspended(user: User) -> None:
+    """Refuse at a door what is asked about a suspended user.
+
+    Raises:
+        Refusal: `user_suspended`.
+    """
+    if is_suspended(user):
+        raise Refusal(
+            "user_suspended",
+            "An administrator suspended the user. Nobody is let in for this user before that is "
+            "lifted in the admin area.",
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import product
 from typing import Any
@@ -18,7 +19,7 @@ from app.config import Config
 from app.crypto import Vault
 from app.db import touched_one
 from app.errors import Refusal
-from app.factors import FACTORS, magic_link, recovery_code
+from app.factors import FACTORS, bypass_code, magic_link, nothing, recovery_code
 from app.models import (
     ApiKey,
     GatewaySession,
@@ -32,6 +33,7 @@ from app.models import (
 )
 from app.services.api_keys import permissions_of
 from app.services.audit import Actor, Audit, EventKind
+from app.services.standing import demand_unsuspended, is_suspended
 
 RESULT_TYP = "gatehouse-result+jwt"
 RESULT_SECONDS = 120
@@ -42,6 +44,27 @@ ACCESS_TOKEN_SECONDS = 3600
 JWKS_MAX_AGE_SECONDS = 60
 """How long the world may keep our public keys; a new key is published longer than this first."""
 LEEWAY_SECONDS = 60
+_PUBLISHED_FOR = timedelta(seconds=max(RESULT_SECONDS, ACCESS_TOKEN_SECONDS) + LEEWAY_SECONDS)
+"""How long a retired key is: until the last token that it signed is over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyStanding:
+    """How a signing key stands.
+
+    Attributes:
+        since: when it came to be in this state.
+        published_until: when the world sees it no more; None for one that isn't retired.
+        published: whether the world sees it now.
+    """
+
+    kid: str
+    use: KeyUse
+    algorithm: str
+    state: KeyState
+    since: datetime
+    published_until: datetime | None
+    published: bool
 
 
 class Tokens:
@@ -114,11 +137,36 @@ class Tokens:
         Args:
             uses: only keys that sign these; none means all.
         """
-        longest = max(RESULT_SECONDS, ACCESS_TOKEN_SECONDS) + LEEWAY_SECONDS
-        still = self._clock.now() - timedelta(seconds=longest)
+        still = self._clock.now() - _PUBLISHED_FOR
         shown = sa.or_(SigningKey.retired_at.is_(None), SigningKey.retired_at > still)
         found = sa.select(SigningKey).where(shown, SigningKey.use.in_(uses or tuple(KeyUse)))
         return [key.public for key in tx.scalars(found.order_by(SigningKey.created_at))]
+
+    def keys(self, tx: Session) -> list[KeyStanding]:
+        """Return how the signing keys stand, newest first; nothing of them but their names."""
+        found = sa.select(
+            SigningKey.kid,
+            SigningKey.use,
+            SigningKey.algorithm,
+            SigningKey.state,
+            SigningKey.created_at,
+            SigningKey.activated_at,
+            SigningKey.retired_at,
+        ).order_by(SigningKey.created_at.desc(), SigningKey.kid)
+        now = self._clock.now()
+        return [
+            KeyStanding(
+                kid=row.kid,
+                use=row.use,
+                algorithm=row.algorithm,
+                state=row.state,
+                since=row.retired_at or row.activated_at or row.created_at,
+                published_until=until,
+                published=until is None or until > now,
+            )
+            for row in tx.execute(found)
+            for until in [row.retired_at + _PUBLISHED_FOR if row.retired_at else None]
+        ]
 
     # Results
 
@@ -134,7 +182,8 @@ class Tokens:
         """Issue the one result of a gateway session: the only way to one.
 
         Args:
-            verification: an accepted one of this very session, by an authenticator.
+            verification: an accepted one of this very session, by an authenticator; or the record
+                that a policy let the user go on, of which the result says no more than that.
             recovery: the session's accepted recovery code, if one stood in for what was lost; the
                 verification is then the one that confirmed the new authenticator.
 
@@ -146,6 +195,8 @@ class Tokens:
                 raise ValueError("a result needs an accepted verification of its own session")
         if verification.purpose is Purpose.RECOVERY:
             raise ValueError("a recovery code is no result before a new authenticator is confirmed")
+        if verification.purpose is Purpose.SKIP and recovery:
+            raise ValueError("what was lost is replaced, and not skipped")
         now = self._clock.now()
         organization = session.user.organization
         status = SessionStatus.VERIFIED if recovery else status_of(verification)
@@ -192,9 +243,9 @@ class Tokens:
     def deliverable(self, tx: Session, session: GatewaySession) -> Result | None:
         """Return the session's result if the application can still use it."""
         result = tx.scalar(sa.select(Result).where(Result.gateway_session_id == session.id))
-        if result is None or result.redeemed_at or result.expires_at <= self._clock.now():
+        if result is None or result.redeemed_at or is_suspended(session.user):
             return None
-        return result
+        return result if self._clock.now() < result.expires_at else None
 
     def redeem(
         self, tx: Session, actor: Actor, session: GatewaySession, token: str
@@ -205,7 +256,8 @@ class Tokens:
             What it says; None if it was used before (returned, so that the record of it is kept).
 
         Raises:
-            Refusal: `result_invalid` (not ours, changed, of another session), `result_expired`.
+            Refusal: `result_invalid` (not ours, changed, of another session), `result_expired`,
+                `user_suspended`.
         """
         now = self._clock.now()
         try:
@@ -225,7 +277,12 @@ class Tokens:
     def use_up(
         self, tx: Session, actor: Actor, session: GatewaySession, result_id: uuid.UUID
     ) -> bool:
-        """Mark a result as used, and tell whether it was not before."""
+        """Mark a result as used, and tell whether it was not before.
+
+        Raises:
+            Refusal: `user_suspended`; nothing is used up then.
+        """
+        demand_unsuspended(session.user)
         consume = (
             sa.update(Result)
             .where(Result.id == result_id, Result.redeemed_at.is_(None))
@@ -310,10 +367,11 @@ def claims_of(result: Result) -> jose.Claims:
 
 
 def status_of(verification: Verification) -> SessionStatus:
-    """Return the status with which a verification by an authenticator ends its session."""
-    if verification.purpose is Purpose.ENROLLMENT:
-        return SessionStatus.ENROLLED
-    return SessionStatus.VERIFIED
+    """Return the status with which a verification ends its session."""
+    return {
+        Purpose.ENROLLMENT: SessionStatus.ENROLLED,
+        Purpose.SKIP: SessionStatus.SKIPPED,
+    }.get(verification.purpose, SessionStatus.VERIFIED)
 
 
 def _assurance(verification: Verification, recovery: Verification | None) -> jose.Claims:
@@ -325,12 +383,9 @@ def _assurance(verification: Verification, recovery: Verification | None) -> jos
             "mfa_method": recovery_code.KIND,
             "recovery_code_used": True,
         }
-    if verification.kind == magic_link.KIND:
-        return {
-            "amr": list(magic_link.AMR),
-            "acr": magic_link.ACR,
-            "mfa_method": magic_link.KIND,
-        }
+    for one in (magic_link, bypass_code, nothing):
+        if verification.kind == one.KIND:
+            return {"amr": list(one.AMR), "acr": one.ACR, "mfa_method": one.KIND}
     factor = FACTORS[verification.kind]
     return {"amr": list(factor.amr), "acr": factor.acr, "mfa_method": factor.kind}
 

@@ -70,11 +70,21 @@ def apply(user: User, wanted: UserChanges) -> list[str]:
 def name_keys(profile: dict[str, Any]) -> dict[str, str]:
     """Return the columns by which a user is searched and sorted, as the profile has the name."""
     parts = [profile.get(name) for name in ("given_name", "family_name")]
-    given, family = (
-        " ".join(part.split()).casefold()[:_NAME_KEY_LENGTH] if isinstance(part, str) else ""
-        for part in parts
-    )
+    given, family = (folded(part) if isinstance(part, str) else "" for part in parts)
     return {"name_key": f"{given} {family}".strip(), "family_name_key": family}
+
+
+def full_name(profile: dict[str, Any]) -> str:
+    """Return given and family name of a profile, as far as they are there."""
+    parts = (profile.get(name) for name in ("given_name", "family_name"))
+    return " ".join(part.strip() for part in parts if isinstance(part, str) and part.strip())
+
+
+def folded(name: str) -> str:
+    """Return a name as it is searched and sorted: lower case, no accents, single spaces."""
+    parted = unicodedata.normalize("NFKD", name)
+    plain = "".join(mark for mark in parted if not unicodedata.combining(mark)).casefold()
+    return " ".join(plain.split())[:_NAME_KEY_LENGTH].strip()
 
 
 def merged(profile: dict[str, Any], more: dict[str, Any] | None) -> dict[str, Any]:

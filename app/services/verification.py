@@ -290,6 +290,7 @@ class Verifications:
         verdict.user_id, verdict.organization_id = user.id, user.organization_id
         verdict.took_ms = _took(occasion, verdict.at)
         verdict.gateway_session_id = occasion.session.id if occasion.session else None
+        verdict.application_id = occasion.session.application_id if occasion.session else None
         verdict.challenge_id = occasion.challenge_id
         verdict.accepted = isinstance(outcome, Accepted)
         verdict.reason = outcome.reason.value if isinstance(outcome, Refused) else None

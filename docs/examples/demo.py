@@ -308,7 +308,7 @@ def _say(plan: Plan, data: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(data), flush=True)
         return
-    place = plan.data_dir
+    place, administrator = plan.data_dir, data["administrator"]
     if place.is_relative_to(CHECKOUT):
         place = place.relative_to(CHECKOUT)
     print(
@@ -317,11 +317,15 @@ Gatehouse is running, and Harbor Notes beside it: an application that asks for a
 
   Harbor Notes   {plan.application_url}   start here
   Gatehouse      {plan.gateway_url}
+  Admin area     {plan.gateway_url}/admin/
 
 1. Open Harbor Notes and sign in as {data["users"][0]["email"]}. No password is checked.
 2. Open the private logbook. Gatehouse asks for a second step: scan its QR code with any
    authenticator app on your phone, and type the six digits that the app shows.
 3. Save your recovery codes. You are back in Harbor Notes, with a signed result that it checked.
+4. Open the admin area, and see what you did. You are {administrator["email"]}.
+   Password: {administrator["password"]}
+   Key for your authenticator app: {administrator["totp_secret"]}
 
 Everything is kept in {place}. Ctrl-C stops both.""",
         flush=True,

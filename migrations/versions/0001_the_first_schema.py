@@ -57,6 +57,11 @@ def upgrade() -> None:
             postgresql_where=sa.text("actor <> 'user'"),
         )
         batch_op.create_index(
+            batch_op.f("ix_events_organization_id_events_address_events_id"),
+            ["organization_id", "address", "id"],
+            unique=False,
+        )
+        batch_op.create_index(
             batch_op.f("ix_events_organization_id_events_application_id_events_id"),
             ["organization_id", "application_id", "id"],
             unique=False,
@@ -124,6 +129,7 @@ def upgrade() -> None:
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("event_ids", sa.Text(), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("content_digest", sa.String(), nullable=False),
         sa.Column("previous_digest", sa.String(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -132,6 +138,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_seals")),
         sa.UniqueConstraint("chain", "number", name=op.f("uq_seals_chain_number")),
     )
+    with op.batch_alter_table("seals", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_seals_kept",
+            ["chain", "number"],
+            unique=False,
+            sqlite_where=sa.text("purged_at IS NULL"),
+            postgresql_where=sa.text("purged_at IS NULL"),
+        )
+
     op.create_table(
         "signing_keys",
         sa.Column("kid", sa.String(), nullable=False),
@@ -212,6 +227,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organization_id", name=op.f("pk_brands")),
     )
     op.create_table(
+        "counted_days",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("tally", sa.JSON(), nullable=False),
+        sa.Column("counted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_counted_days_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "day", name=op.f("pk_counted_days")),
+    )
+    op.create_table(
         "import_jobs",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -252,6 +281,7 @@ def upgrade() -> None:
         sa.Column("email_key", sa.String(), nullable=False),
         sa.Column("role", sa.String(length=40), nullable=False),
         sa.Column("renews_password", sa.Boolean(), nullable=False),
+        sa.Column("forgets_authenticators", sa.Boolean(), nullable=False),
         sa.Column("token_hash", sa.String(), nullable=False),
         sa.Column("invited_by", sa.String(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -332,12 +362,32 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("email", sa.String(), nullable=False),
-        sa.Column("email_key", sa.String(), nullable=False),
-        sa.Column("phone_number", sa.String(), nullable=True),
-        sa.Column("external_id", sa.String(), nullable=True),
+        sa.Column(
+            "email_key",
+            sa.String().with_variant(sa.String(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "phone_number",
+            sa.String().with_variant(sa.String(collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "external_id",
+            sa.String().with_variant(sa.String(collation="C"), "postgresql"),
+            nullable=True,
+        ),
         sa.Column("profile", sa.JSON(), nullable=False),
-        sa.Column("name_key", sa.String(), nullable=False),
-        sa.Column("family_name_key", sa.String(), nullable=False),
+        sa.Column(
+            "name_key",
+            sa.String().with_variant(sa.String(collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "family_name_key",
+            sa.String().with_variant(sa.String(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("enrolled", sa.Boolean(), nullable=False),
         sa.Column("last_verified_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("suspended_at", sa.DateTime(timezone=True), nullable=True),
@@ -381,19 +431,33 @@ def upgrade() -> None:
             unique=False,
         )
         batch_op.create_index(
-            batch_op.f("ix_users_organization_id_users_last_verified_at_users_id"),
-            ["organization_id", "last_verified_at", "id"],
+            batch_op.f("ix_users_organization_id_users_last_verified_at_users_created_at_users_id"),
+            ["organization_id", "last_verified_at", "created_at", "id"],
             unique=False,
         )
         batch_op.create_index(
-            batch_op.f("ix_users_organization_id_users_name_key_users_id"),
-            ["organization_id", "name_key", "id"],
+            batch_op.f("ix_users_organization_id_users_name_key_users_email_key"),
+            ["organization_id", "name_key", "email_key"],
             unique=False,
         )
         batch_op.create_index(
             batch_op.f("ix_users_organization_id_users_phone_number"),
             ["organization_id", "phone_number"],
             unique=False,
+        )
+        batch_op.create_index(
+            "ix_users_recovery_refused",
+            ["organization_id", "recovery_retry_at"],
+            unique=False,
+            sqlite_where=sa.text("recovery_retry_at IS NOT NULL"),
+            postgresql_where=sa.text("recovery_retry_at IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_users_refused",
+            ["organization_id", "failures"],
+            unique=False,
+            sqlite_where=sa.text("failures > 0"),
+            postgresql_where=sa.text("failures > 0"),
         )
 
     op.create_table(
@@ -422,6 +486,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("code_hash", sa.String(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
@@ -436,39 +501,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("bypass_codes", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_bypass_codes_user_id"), ["user_id"], unique=False)
-
-    op.create_table(
-        "enrollment_invitations",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("user_id", sa.Uuid(), nullable=False),
-        sa.Column("application_id", sa.Uuid(), nullable=False),
-        sa.Column("token_hash", sa.String(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["application_id"],
-            ["applications.id"],
-            name=op.f("fk_enrollment_invitations_application_id_applications"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["user_id"],
-            ["users.id"],
-            name=op.f("fk_enrollment_invitations_user_id_users"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_enrollment_invitations")),
-        sa.UniqueConstraint("token_hash", name=op.f("uq_enrollment_invitations_token_hash")),
-    )
-    with op.batch_alter_table("enrollment_invitations", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_enrollment_invitations_application_id"), ["application_id"], unique=False
-        )
-        batch_op.create_index(
-            batch_op.f("ix_enrollment_invitations_user_id"), ["user_id"], unique=False
-        )
 
     op.create_table(
         "gateway_sessions",
@@ -513,7 +545,8 @@ def upgrade() -> None:
     op.create_table(
         "messages",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=True),
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("recipient", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -522,12 +555,34 @@ def upgrade() -> None:
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_messages_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name=op.f("fk_messages_user_id_users"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
     )
     with op.batch_alter_table("messages", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_messages_user_id"), ["user_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f(
+                "ix_messages_organization_id_messages_channel_messages_created_at_messages_id"
+            ),
+            ["organization_id", "channel", "created_at", "id"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_messages_organization_id_messages_created_at_messages_id"),
+            ["organization_id", "created_at", "id"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_messages_user_id_messages_channel_messages_created_at_messages_id"),
+            ["user_id", "channel", "created_at", "id"],
+            unique=False,
+        )
 
     op.create_table(
         "policy_skips",
@@ -658,9 +713,68 @@ def upgrade() -> None:
             batch_op.f("ix_authenticators_gateway_session_id"), ["gateway_session_id"], unique=False
         )
         batch_op.create_index(
+            "ix_authenticators_refused",
+            ["retry_at", "user_id"],
+            unique=False,
+            sqlite_where=sa.text("retry_at IS NOT NULL"),
+            postgresql_where=sa.text("retry_at IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_authenticators_suspended",
+            ["status", "user_id"],
+            unique=False,
+            sqlite_where=sa.text("status = 'suspended'"),
+            postgresql_where=sa.text("status = 'suspended'"),
+        )
+        batch_op.create_index(
             batch_op.f("ix_authenticators_user_id_authenticators_status"),
             ["user_id", "status"],
             unique=False,
+        )
+
+    op.create_table(
+        "enrollment_invitations",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("application_id", sa.Uuid(), nullable=False),
+        sa.Column("token_hash", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("gateway_session_id", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["applications.id"],
+            name=op.f("fk_enrollment_invitations_application_id_applications"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["gateway_session_id"],
+            ["gateway_sessions.id"],
+            name=op.f("fk_enrollment_invitations_gateway_session_id_gateway_sessions"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.id"],
+            name=op.f("fk_enrollment_invitations_user_id_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_enrollment_invitations")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_enrollment_invitations_token_hash")),
+    )
+    with op.batch_alter_table("enrollment_invitations", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_enrollment_invitations_application_id"), ["application_id"], unique=False
+        )
+        batch_op.create_index(
+            batch_op.f("ix_enrollment_invitations_gateway_session_id"),
+            ["gateway_session_id"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_enrollment_invitations_user_id"), ["user_id"], unique=False
         )
 
     op.create_table(
@@ -741,6 +855,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("gateway_session_id", sa.String(), nullable=True),
+        sa.Column("application_id", sa.Uuid(), nullable=True),
         sa.Column("challenge_id", sa.String(), nullable=True),
         sa.Column("authenticator_id", sa.Uuid(), nullable=True),
         sa.Column("kind", sa.String(), nullable=False),
@@ -750,6 +865,12 @@ def upgrade() -> None:
         sa.Column("step", sa.BigInteger(), nullable=True),
         sa.Column("took_ms", sa.Integer(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["applications.id"],
+            name=op.f("fk_verifications_application_id_applications"),
+            ondelete="SET NULL",
+        ),
         sa.ForeignKeyConstraint(
             ["authenticator_id"],
             ["authenticators.id"],
@@ -784,7 +905,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "ix_verifications_counted",
-            ["organization_id", "at", "purpose", "kind", "accepted"],
+            ["organization_id", "at", "purpose", "kind", "accepted", "application_id", "took_ms"],
             unique=False,
         )
         batch_op.create_index(
@@ -860,8 +981,24 @@ def downgrade() -> None:
 
     op.drop_table("challenges")
     op.drop_table("magic_links")
+    with op.batch_alter_table("enrollment_invitations", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_enrollment_invitations_user_id"))
+        batch_op.drop_index(batch_op.f("ix_enrollment_invitations_gateway_session_id"))
+        batch_op.drop_index(batch_op.f("ix_enrollment_invitations_application_id"))
+
+    op.drop_table("enrollment_invitations")
     with op.batch_alter_table("authenticators", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_authenticators_user_id_authenticators_status"))
+        batch_op.drop_index(
+            "ix_authenticators_suspended",
+            sqlite_where=sa.text("status = 'suspended'"),
+            postgresql_where=sa.text("status = 'suspended'"),
+        )
+        batch_op.drop_index(
+            "ix_authenticators_refused",
+            sqlite_where=sa.text("retry_at IS NOT NULL"),
+            postgresql_where=sa.text("retry_at IS NOT NULL"),
+        )
         batch_op.drop_index(batch_op.f("ix_authenticators_gateway_session_id"))
 
     op.drop_table("authenticators")
@@ -879,7 +1016,17 @@ def downgrade() -> None:
 
     op.drop_table("policy_skips")
     with op.batch_alter_table("messages", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_messages_user_id"))
+        batch_op.drop_index(
+            batch_op.f("ix_messages_user_id_messages_channel_messages_created_at_messages_id")
+        )
+        batch_op.drop_index(
+            batch_op.f("ix_messages_organization_id_messages_created_at_messages_id")
+        )
+        batch_op.drop_index(
+            batch_op.f(
+                "ix_messages_organization_id_messages_channel_messages_created_at_messages_id"
+            )
+        )
 
     op.drop_table("messages")
     with op.batch_alter_table("gateway_sessions", schema=None) as batch_op:
@@ -887,20 +1034,27 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_gateway_sessions_application_id"))
 
     op.drop_table("gateway_sessions")
-    with op.batch_alter_table("enrollment_invitations", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_enrollment_invitations_user_id"))
-        batch_op.drop_index(batch_op.f("ix_enrollment_invitations_application_id"))
-
-    op.drop_table("enrollment_invitations")
     with op.batch_alter_table("bypass_codes", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_bypass_codes_user_id"))
 
     op.drop_table("bypass_codes")
     op.drop_table("administrators")
     with op.batch_alter_table("users", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_users_refused",
+            sqlite_where=sa.text("failures > 0"),
+            postgresql_where=sa.text("failures > 0"),
+        )
+        batch_op.drop_index(
+            "ix_users_recovery_refused",
+            sqlite_where=sa.text("recovery_retry_at IS NOT NULL"),
+            postgresql_where=sa.text("recovery_retry_at IS NOT NULL"),
+        )
         batch_op.drop_index(batch_op.f("ix_users_organization_id_users_phone_number"))
-        batch_op.drop_index(batch_op.f("ix_users_organization_id_users_name_key_users_id"))
-        batch_op.drop_index(batch_op.f("ix_users_organization_id_users_last_verified_at_users_id"))
+        batch_op.drop_index(batch_op.f("ix_users_organization_id_users_name_key_users_email_key"))
+        batch_op.drop_index(
+            batch_op.f("ix_users_organization_id_users_last_verified_at_users_created_at_users_id")
+        )
         batch_op.drop_index(batch_op.f("ix_users_organization_id_users_family_name_key"))
         batch_op.drop_index(
             batch_op.f("ix_users_organization_id_users_enrolled_users_suspended_at")
@@ -927,6 +1081,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_import_jobs_organization_id"))
 
     op.drop_table("import_jobs")
+    op.drop_table("counted_days")
     op.drop_table("brands")
     op.drop_table("application_organizations")
     op.drop_table("api_keys")
@@ -938,6 +1093,13 @@ def downgrade() -> None:
         )
 
     op.drop_table("signing_keys")
+    with op.batch_alter_table("seals", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_seals_kept",
+            sqlite_where=sa.text("purged_at IS NULL"),
+            postgresql_where=sa.text("purged_at IS NULL"),
+        )
+
     op.drop_table("seals")
     op.drop_table("organizations")
     with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
@@ -954,6 +1116,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_events_organization_id_events_kind_events_id"))
         batch_op.drop_index(batch_op.f("ix_events_organization_id_events_id"))
         batch_op.drop_index(batch_op.f("ix_events_organization_id_events_application_id_events_id"))
+        batch_op.drop_index(batch_op.f("ix_events_organization_id_events_address_events_id"))
         batch_op.drop_index(
             "ix_events_organization_id_actor",
             sqlite_where=sa.text("actor <> 'user'"),

@@ -9,7 +9,8 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   label.setAttribute("aria-live", "polite");
   button.hidden = false;
   button.addEventListener("click", async () => {
-    const text = source.value ?? source.textContent.replace(/\s+/g, "");
+    const shown = source.textContent;
+    const text = source.value ?? (source.tagName === "PRE" ? shown : shown.replace(/\s+/g, ""));
     await navigator.clipboard.writeText(text);
     label.textContent = button.dataset.done;
     setTimeout(() => (label.textContent = name), 2000);
@@ -25,8 +26,9 @@ for (const button of document.querySelectorAll("[data-print]")) {
 for (const time of document.querySelectorAll("time[datetime]")) {
   const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   const at = new Date(time.dateTime);
-  if (at - Date.now() > 12 * 3600 * 1000) options.weekday = "long";
-  time.textContent = at.toLocaleString(document.documentElement.lang, options);
+  if (/\d{4}/.test(time.textContent)) Object.assign(options, { day: "numeric", month: "short", year: "numeric" });
+  else if (at - Date.now() > 12 * 3600 * 1000) options.weekday = "long";
+  time.textContent = at.toLocaleString(document.documentElement.lang.replace(/^en$/, "en-GB"), options);
 }
 
 // A code that was refused is there to be typed over.
@@ -37,6 +39,32 @@ if (document.querySelector("[data-fresh]")) {
   document.addEventListener("visibilitychange", () => {
     const idle = !document.querySelector(".otp").value;
     if (document.visibilityState === "visible" && idle) location.replace(location.href);
+  });
+}
+
+// Work that goes on elsewhere: look again, unless the reader is in the middle of something.
+const again = document.querySelector("[data-again]");
+if (again) {
+  setInterval(() => {
+    const reading = document.activeElement === document.body;
+    if (document.visibilityState === "visible" && reading) location.reload();
+  }, again.dataset.again * 1000);
+}
+
+// Lines are looked at by the server while they are typed.
+for (const area of document.querySelectorAll("[data-check]")) {
+  const told = document.getElementById(area.dataset.told);
+  let waiting;
+  area.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(async () => {
+      const typed = area.value;
+      try {
+        const answer = await fetch(area.dataset.check, { method: "POST", body: new FormData(area.form) });
+        const lines = await answer.text();
+        if (answer.ok && !answer.redirected && area.value === typed) told.innerHTML = lines;
+      } catch {} // without an answer the form is looked at when it is sent
+    }, 400);
   });
 }
 

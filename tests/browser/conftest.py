@@ -25,7 +25,7 @@ from app import create_app
 from app.wiring import wire
 from tests.actors import Phone
 from tests.browser import chromium
-from tests.conftest import FixedClock, Harbor, OverHttp, free_port, make_config
+from tests.conftest import FixedClock, Harbor, OverHttp, free_port, fresh_database, make_config
 
 FLAGS = [
     "--no-sandbox",  # root, as in CI, has no other choice
@@ -118,18 +118,18 @@ class Stage:
             self.complaints.append(f"asked {request.url}")
 
 
-@pytest.fixture
-def stage(
-    chrome: Browser, clock: FixedClock, sqlite_template: Path, tmp_path: Path
-) -> Iterator[Stage]:
-    """The cast with a browser; after the test, nothing may have been complained about."""
-    import shutil
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh database on SQLite, unless a test asks for both."""
+    yield from fresh_database(request, tmp_path)
 
-    path = tmp_path / "gatehouse.sqlite3"
-    shutil.copy(sqlite_template, path)
+
+@pytest.fixture
+def stage(chrome: Browser, clock: FixedClock, database_url: str, tmp_path: Path) -> Iterator[Stage]:
+    """The cast with a browser; after the test, nothing may have been complained about."""
     port, back = free_port(), ThreadingHTTPServer(("127.0.0.1", 0), Callback)
     Callback.received = []
-    config = make_config(f"sqlite:///{path}", tmp_path, base_url=f"http://localhost:{port}")
+    config = make_config(database_url, tmp_path, base_url=f"http://localhost:{port}")
     wired = wire(config, clock)
     with wired.database.writing() as tx:
         wired.tokens.ensure_keys(tx)

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,7 +24,7 @@ import pytest
 from app import config as settings
 from app.cli import gatehouse as root
 from app.config import Config
-from tests.actors import Application, Backend, Browser, keep_secret
+from tests.actors import Administrator, Application, Backend, Browser, Phone, keep_secret
 from tests.conftest import ONE_DATABASE, FixedClock, InProcess, environment_of
 from tests.web.api_v2.shapes import is_refused
 
@@ -284,8 +285,10 @@ def test_the_demo_data_has_its_exact_shape(operator: Operator, client_wire: InPr
     demo = operator.gets("demo-data")
     keep_all(demo)
     assert set(demo) == {
-        *("base_url", "account_domain", "api_key", "organization", "application", "users")
+        *("base_url", "account_domain", "api_key", "organization", "application", "users"),
+        "administrator",
     }
+    assert set(demo["administrator"]) == {"email", "password", "totp_secret"}
     assert demo["base_url"] == "http://localhost"
     assert demo["account_domain"] == "harbor-account"
     assert set(demo["api_key"]) == {"client_id", "client_secret", "environment"}
@@ -309,6 +312,8 @@ def test_the_demo_data_has_its_exact_shape(operator: Operator, client_wire: InPr
 def keep_all(demo: dict[str, Any]) -> None:
     keep_secret(demo["api_key"]["client_secret"])
     keep_secret(demo["application"]["client_secret"])
+    keep_secret(demo["administrator"]["password"])
+    keep_secret(demo["administrator"]["totp_secret"])
 
 
 def actors_of(demo: dict[str, Any], wire: InProcess) -> tuple[Backend, Application]:
@@ -380,6 +385,39 @@ def sqlite_ready(newcomer: Operator, sqlite_template: Path, tmp_path: Path) -> I
     (tmp_path / "data").mkdir()
     (tmp_path / "data/gatehouse.sqlite3").write_bytes(sqlite_template.read_bytes())
     yield
+
+
+def signs_in(demo: dict[str, Any], wire: InProcess, clock: FixedClock) -> Administrator:
+    given = demo["administrator"]
+    phone = Phone(f"otpauth://totp/x?secret={given['totp_secret']}")
+    nadia = Administrator(
+        Browser(wire, demo["base_url"]),
+        given["email"],
+        given["password"],
+        phone,
+        clock.now,
+        "/admin/sandbox/harbor",
+    )
+    nadia.signs_in()
+    return nadia
+
+
+def test_the_administrator_of_the_demo_data_signs_in_at_once(
+    operator: Operator, client_wire: InProcess, clock: FixedClock
+) -> None:
+    first = operator.gets("demo-data")
+    keep_all(first)
+    clock.moment = datetime.now(UTC)  # noqa: TID251 (the command has the real time)
+    assert signs_in(first, client_wire, clock).browser.path == "/admin/sandbox/harbor/"
+    second = operator.gets("demo-data")
+    keep_all(second)
+    assert second["administrator"]["email"] == first["administrator"]["email"]
+    nadia = Browser(client_wire, first["base_url"])
+    nadia.goes_to("/admin/sign-in")
+    old = first["administrator"]
+    assert nadia.submits(email=old["email"], password=old["password"]).status == 422
+    clock.moment = datetime.now(UTC)  # noqa: TID251
+    assert signs_in(second, client_wire, clock).browser.path == "/admin/sandbox/harbor/"
 
 
 def test_for_a_person_the_demo_data_is_told_in_lines(
@@ -890,3 +928,63 @@ def test_a_data_folder_that_can_t_be_made_is_told_by_its_name(
     (tmp_path / "file").write_text("")
     nobody = Operator(terminal, tmp_path, GATEHOUSE_DATA_DIR=str(tmp_path / "file/data"))
     assert "GATEHOUSE_DATA_DIR" in nobody.fails("init", code=2)
+
+
+# Administrators
+
+
+def follows(demo_link: str, wire: InProcess, base_url: str) -> Browser:
+    keep_secret(demo_link.partition("=")[2])
+    browser = Browser(wire, base_url)
+    browser.goes_to(demo_link)
+    return browser
+
+
+def test_the_first_owner_comes_in_by_a_link(
+    operator: Operator, client_wire: InProcess, clock: FixedClock
+) -> None:
+    operator.gets("organizations", "create", "Pier")
+    nobody = operator.gets("administrators", "list", "--organization", "pier")
+    assert nobody == []
+    command = ("administrators", "create", "ann@pier.example", "--organization", "pier")
+    invited = operator.gets(*command)
+    assert set(invited) == {"email", "organization", "role", "link", "expires_at"}
+    assert (invited["role"], invited["organization"]) == ("owner", "pier")
+    clock.moment = datetime.now(UTC)  # noqa: TID251 (the command has the real time)
+    ann = follows(invited["link"], client_wire, "http://localhost")
+    ann.submits(name="Ann Ek", password=keep_secret("violet trams over the pier"))
+    phone = ann.sets_up()
+    ann.types(phone.code(clock.now()))
+    ann.saves_codes()
+    assert ann.path == "/admin/sandbox/pier/"
+    [row] = operator.gets("administrators", "list", "--organization", "pier")
+    assert (row["email"], row["name"], row["role"]) == ("ann@pier.example", "Ann Ek", "owner")
+    assert "is an administrator here already" in operator.fails(*command)
+
+    again = operator.gets("administrators", "start-over", "ann@pier.example", "--phone-too")
+    fresh = follows(again["link"], client_wire, "http://localhost")
+    fresh.submits(password=keep_secret("grey herons under the pier"))
+    assert fresh.path.endswith("/set-up")
+
+
+def test_who_can_not_be_invited_is_told(operator: Operator) -> None:
+    operator.gets("organizations", "create", "Pier")
+    for command, told in (
+        (("create", "ann@pier.example", "--organization", "nowhere"), "No such organization"),
+        (("create", "no address", "--organization", "pier"), "email"),
+        (("start-over", "ann@pier.example"), "No such administrator"),
+        (("list", "--organization", "nowhere"), "No such organization"),
+    ):
+        assert told in operator.fails("administrators", *command), command
+
+
+@pytest.mark.parametrize("environment", ["administration", "default"])
+def test_nothing_is_made_in_the_world_of_administrators(
+    operator: Operator, environment: str
+) -> None:
+    for command in (
+        ("organizations", "create", "X"),
+        ("api-keys", "create", "X"),
+        ("administrators", "create", "x@x.example", "--organization", "gatehouse"),
+    ):
+        operator.fails(*command, "--environment", environment, code=2)

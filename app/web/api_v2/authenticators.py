@@ -75,7 +75,10 @@ class EventShown(Answer):
     id: int
     at: Zoned
     kind: str = Field(examples=["verification:accepted"], description="`subject:action`.")
-    actor: str = Field(description="`user`, `application:<id>`, `api_key:<id>` or `operator`.")
+    actor: str = Field(
+        description="`user`, `application:<id>`, `api_key:<id>`, `administrator:<id>`, `operator` "
+        "or `system`."
+    )
     address: str | None = Field(description="The peer's IP address.")
     detail: dict[str, Any]
     gateway_session_id: str | None

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from typing import Annotated, Any, ClassVar, TypeVar, get_origin
+from typing import Annotated, Any, TypeVar, get_origin
 
 from flask import request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from app.errors import Invalid, Refusal
+from app.errors import Refusal
+from app.json_objects import (
+    MOST_DEPTH,
+    Body,
+    Fields,
+    Model,
+    json_object,
+    refuse_unstorable,
+    unreadable,
+    validated,
+    wrong_field,
+)
 
-Body = dict[str, Any]
-Model = TypeVar("Model", bound="Fields")
+__all__ = ["Body", "Fields", "Number", "read", "read_body", "read_given", "read_query"]
+
 Query = TypeVar("Query", bound=BaseModel)
 
 _FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 _DIGITS = re.compile(r"[0-9]{1,15}")
-_MOST_DEPTH = 16
 
 
 def _plain(value: object) -> object:
@@ -32,14 +39,6 @@ def _plain(value: object) -> object:
 
 Number = Annotated[int, BeforeValidator(_plain)]
 """A whole number, also as a form or a query has it."""
-
-
-class Fields(BaseModel):
-    """The fields of one call; unknown ones are ignored, and a string must be a string."""
-
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-    EXAMPLE: ClassVar[Body | None] = None
-    """A good body, for the reference."""
 
 
 def read(model: type[Model]) -> Model:
@@ -66,18 +65,6 @@ def read_given(model: type[Model]) -> Model:
     return validated(model, body if is_json else _without_blanks(body))
 
 
-def validated(model: type[Model], body: Body) -> Model:
-    """Return a body that was read as the fields of a call.
-
-    Raises:
-        Invalid: a field is missing, or of a wrong type.
-    """
-    try:
-        return model.model_validate(body)
-    except ValidationError as error:
-        raise _wrong_field(error) from None
-
-
 def read_query(model: type[Query]) -> Query:
     """Return the request's query as the fields of a call.
 
@@ -87,7 +74,7 @@ def read_query(model: type[Query]) -> Query:
     try:
         return model.model_validate(_query_of(model))
     except ValidationError as error:
-        raise _wrong_field(error) from None
+        raise wrong_field(error) from None
 
 
 def _query_of(model: type[BaseModel]) -> Body:
@@ -113,7 +100,7 @@ def read_body() -> Body:
             "Send application/json or application/x-www-form-urlencoded.",
             status=415,
         )
-    _refuse_unstorable(body)
+    refuse_unstorable(body)
     return body
 
 
@@ -131,46 +118,15 @@ def _pruned(value: Any) -> Any:
     return _without_blanks(value) if isinstance(value, dict) else value
 
 
-def json_object(data: bytes) -> Body:
-    """Return JSON text that must be an object and can be stored.
-
-    Raises:
-        Refusal: 400 if it is not.
-        Invalid: it holds what no database takes.
-    """
-    try:
-        body = json.loads(data, object_pairs_hook=_refuse_doubles, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise _unreadable("The body is not JSON.") from None
-    if not isinstance(body, dict):
-        raise _unreadable("The body must be a JSON object.")
-    _refuse_unstorable(body)
-    return body
-
-
-def _refuse_doubles(pairs: list[tuple[str, Any]]) -> Body:
-    body: Body = {}
-    for name, value in pairs:
-        if name in body:
-            raise _unreadable(f"{name[:100]}: the field is there twice.")
-        body[name] = value
-    return body
-
-
-def _refuse_constant(name: str) -> None:
-    """Refuse NaN and Infinity, which only Python takes for JSON (RFC 8259 section 6)."""
-    raise ValueError(name)
-
-
 def _read_form() -> Body:
     body: Body = {}
     for name, values in request.form.lists():
         match = _NAME.fullmatch(name)
         if match is None:
-            raise _unreadable(f"{name[:100]}: the field's name can't be read.")
+            raise unreadable(f"{name[:100]}: the field's name can't be read.")
         path = [match[1], *re.findall(r"\[([^\[\]]*)\]", match[2])]
-        if len(path) > _MOST_DEPTH:
-            raise _unreadable(f"{name[:100]}: the field is nested too deeply.")
+        if len(path) > MOST_DEPTH:
+            raise unreadable(f"{name[:100]}: the field is nested too deeply.")
         _place(body, path, values, name)
     return body
 
@@ -183,34 +139,7 @@ def _place(body: Body, path: list[str], values: list[str], name: str) -> None:
     for folder in folders:
         body = body.setdefault(folder, {})
         if not isinstance(body, dict):
-            raise _unreadable(f"{name[:100]}: the field is there twice, in two shapes.")
+            raise unreadable(f"{name[:100]}: the field is there twice, in two shapes.")
     if last in body or (len(values) > 1 and not is_list):
-        raise _unreadable(f"{name[:100]}: the field is there twice.")
+        raise unreadable(f"{name[:100]}: the field is there twice.")
     body[last] = values if is_list else values[0]
-
-
-def _refuse_unstorable(value: Any, depth: int = 0) -> None:
-    """Refuse what no database takes: NUL, halves of surrogate pairs, infinity, endless nesting."""
-    if depth > _MOST_DEPTH:
-        raise _unreadable("The body is nested too deeply.")
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            _refuse_unstorable(name)
-            _refuse_unstorable(inner, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            _refuse_unstorable(inner, depth + 1)
-    elif isinstance(value, str) and _UNSTORABLE.search(value):
-        raise Invalid("body", "text must be valid Unicode without NUL.")
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise Invalid("body", "a number is too large.")
-
-
-def _wrong_field(error: ValidationError) -> Invalid:
-    first = error.errors(include_input=False, include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"]) or "body"
-    return Invalid(name, f"{first['msg'].removeprefix('Value error, ')}.")
-
-
-def _unreadable(message: str) -> Refusal:
-    return Refusal("invalid_request", message, status=400)

@@ -105,6 +105,9 @@ ERRORS: dict[str, ErrorType] = {
     "unsupported_media_type": ErrorType(415, "The body is of a kind that this call does not read."),
     "use_get": ErrorType(422, "What was sent to create a user was meant to list users."),
     "user_not_found": ErrorType(422, "The organization has no user with this id or address."),
+    "user_suspended": ErrorType(
+        422, "An administrator suspended the user, so no door lets the user in."
+    ),
 }
 
 OAUTH_ERRORS: dict[str, ErrorType] = {

@@ -102,6 +102,7 @@ class SessionRedeemed(SessionShown):
         "too_many_authenticators",
         "totp_connection_inactive",
         "user_not_found",
+        "user_suspended",
     ),
     applications=True,
 )
@@ -138,7 +139,7 @@ def show(tx: Session, caller: Caller, domain: str, session_id: str) -> SessionSh
     Permission.WRITE_GATEWAY_SESSIONS,
     body=RedeemFields,
     answer=SessionRedeemed,
-    refusals=("result_already_redeemed", "result_expired", "result_invalid"),
+    refusals=("result_already_redeemed", "result_expired", "result_invalid", "user_suspended"),
     applications=True,
 )
 def redeem(

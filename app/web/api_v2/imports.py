@@ -10,9 +10,9 @@ from pydantic import Field
 
 from app.errors import Refusal
 from app.services.api_keys import Permission
+from app.services.import_files import ImportFields, csv_rows, json_rows
 from app.services.import_rows import BadRow, Row
 from app.web.api_v2.access import Caller, streamed
-from app.web.api_v2.import_rows import ImportFields, csv_rows, json_rows
 from app.web.api_v2.wire import Answer
 from app.web.support import services
 

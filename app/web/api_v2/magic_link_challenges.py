@@ -108,6 +108,7 @@ class ExchangeShown(Answer):
         "locked",
         "redirect_uri_not_registered",
         "user_not_found",
+        "user_suspended",
     ),
 )
 def create(tx: Session, caller: Caller) -> ChallengeShown:
@@ -138,7 +139,7 @@ def create(tx: Session, caller: Caller) -> ChallengeShown:
         permission=None,
         body=ExchangeRequest,
         answer=ExchangeShown,
-        refusals=("code_invalid",),
+        refusals=("code_invalid", "user_suspended"),
         applications=True,
     )
 )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import uuid
 
-from flask import Blueprint, abort
+from flask import Blueprint
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from app.models import Environment
 from app.services.api_keys import Permission
 from app.web.api_v2.access import Caller, call
 from app.web.api_v2.body import read_query
@@ -35,23 +34,21 @@ class MessageShown(Answer):
 @call(Permission.READ_MESSAGES, query=Page, answer=Listing[MessageShown])
 def index(tx: Session, caller: Caller, domain: str) -> Listing[MessageShown]:
     """List an organization's captured messages, newest first (none in production)."""
-    if caller.environment is not Environment.SANDBOX:
-        abort(404)
+    inbox = services().inbox
+    inbox.demand(caller.environment)
     organization, page = caller.organization(tx, domain), read_query(Page)
-    rows, total = services().delivery.page(
-        tx, organization, page=page.number, per_page=page.per_page
-    )
+    rows, total = inbox.page(tx, organization, page=page.number, per_page=page.per_page)
     found = [
         MessageShown(
-            id=row.id,
-            channel=row.channel,
-            to=row.recipient,
-            subject=row.subject,
-            text=text,
+            id=row.message.id,
+            channel=row.message.channel,
+            to=row.message.recipient,
+            subject=row.message.subject,
+            text=row.text,
             html=None,
-            status=row.status,
-            created_at=row.created_at,
+            status=row.message.status,
+            created_at=row.message.created_at,
         )
-        for row, text in rows
+        for row in rows
     ]
     return listing(found, total, page)

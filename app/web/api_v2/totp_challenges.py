@@ -20,7 +20,7 @@ from app.web.api_v2.wire import NaiveMicro, OfOrganization, Zoned, place
 from app.web.support import services
 
 blueprint = Blueprint("totp_challenges", __name__, url_prefix="/api/v2/org/<domain>/totp-challenge")
-REFUSALS = ("locked", "not_enrolled", "totp_connection_inactive")
+REFUSALS = ("locked", "not_enrolled", "totp_connection_inactive", "user_suspended")
 
 
 class AnswerFields(Fields):

@@ -26,6 +26,7 @@ REFUSALS = (
     "enrollment_closed",
     "reenrollment_limit_reached",
     "totp_connection_inactive",
+    "user_suspended",
 )
 
 
@@ -119,7 +120,7 @@ def create_for(tx: Session, caller: Caller, domain: str, user_id: str) -> Enroll
     Permission.WRITE_ENROLLMENTS,
     body=ConfirmFields,
     answer=EnrollmentShown,
-    refusals=("locked", "no_pending_enrollment", "totp_connection_inactive"),
+    refusals=("locked", "no_pending_enrollment", "totp_connection_inactive", "user_suspended"),
 )
 def confirm(tx: Session, caller: Caller, domain: str, user_id: str) -> EnrollmentShown:
     """Confirm an enrollment with the first code."""

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.errors import Invalid, Refusal
 from app.models import Organization, User
 from app.services.api_keys import Permission
+from app.services.standing import is_suspended
 from app.services.user_fields import UserChanges
 from app.web.api_v2.access import Caller, call
 from app.web.api_v2.body import Body, Fields, read, read_body, read_given, read_query
@@ -80,7 +81,7 @@ class UserShown(OfOrganization):
     phone_numbers: list[str] = Field(description="`phone_number`, if there is one.")
     phone_number_verified: bool = False
     external_id: str | None
-    active: bool = True
+    active: bool = Field(True, description="False while an administrator has suspended the user.")
     address: None = Field(None, description="Not kept: always null.")
     identities: list[dict[str, Any]] = Field([], description="Not kept: always empty.")
     meta_data: list[dict[str, Any]] = Field([], description="Not kept: always empty.")
@@ -170,6 +171,7 @@ def shown(user: User, organization: Organization) -> UserShown:
         email=user.email,
         phone_number=user.phone_number,
         phone_numbers=[user.phone_number] if user.phone_number else [],
+        active=not is_suspended(user),
         external_id=user.external_id,
         profile=user.profile,
         inserted_at=user.created_at,

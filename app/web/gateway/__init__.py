@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.web.gateway import challenge, codes, done, enroll, magic_link, start
+from app.web.gateway import (
+    bypass,
+    challenge,
+    codes,
+    done,
+    enroll,
+    enrollment_invitation,
+    magic_link,
+    start,
+)
 from app.web.gateway.visit import blueprint
 
-__all__ = ["challenge", "codes", "done", "enroll", "magic_link", "start"]
+__all__ = [
+    "bypass",
+    "challenge",
+    "codes",
+    "done",
+    "enroll",
+    "enrollment_invitation",
+    "magic_link",
+    "start",
+]
 
 
 def init_app(app: Flask) -> None:
     """Register the pages."""
     app.register_blueprint(blueprint)
     app.register_blueprint(magic_link.blueprint)
+    app.register_blueprint(enrollment_invitation.blueprint)

@@ -21,7 +21,12 @@ from app.web.support.sentences import sentence
 @page(Step.VERIFY)
 def choose(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     """Offer all that the user can confirm with."""
-    return render("gateway/choose.html", session, choices=services().visits.choices(tx, session))
+    return render(
+        "gateway/choose.html",
+        session,
+        choices=services().visits.choices(tx, session),
+        bypass=services().bypass_codes.fits(tx, session),
+    )
 
 
 @blueprint.get("/verify")
@@ -97,6 +102,7 @@ def _render(
         status,
         authenticator=authenticator,
         others=len(services().visits.choices(tx, session)) > 1,
+        bypass=services().bypass_codes.fits(tx, session),
         refused=refused,
         error=sentence(refused, typed) if refused else None,
         typed=typed,

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from app.models import GatewaySession, ResponseMode, SessionStatus
+from app.services.standing import is_suspended
 from app.services.visits import Step
 from app.web.gateway.visit import blueprint, page, render, user
 from app.web.support import services
@@ -25,6 +26,8 @@ def ended(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     """Say how the visit ended, and offer the way back."""
     status = services().gateway_sessions.status(session)
     by_link = services().magic_links.of(tx, session) is not None
+    if services().gateway_sessions.is_own(session):
+        return render("gateway/ended_invitation.html", session, ending=status)
     return render(
         "gateway/ended.html", session, ending=status, done=_is_done(status), by_link=by_link
     )
@@ -34,7 +37,12 @@ def ended(tx: Session, session: GatewaySession) -> ResponseReturnValue:
 @page(Step.BLOCKED)
 def blocked(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     """Say that nothing can be confirmed here now, and who can help."""
-    return render("gateway/blocked.html", session)
+    return render(
+        "gateway/blocked.html",
+        session,
+        suspended=is_suspended(session.user),
+        bypass=services().bypass_codes.fits(tx, session),
+    )
 
 
 @blueprint.get("/due")
@@ -42,7 +50,8 @@ def blocked(tx: Session, session: GatewaySession) -> ResponseReturnValue:
 def due(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     """Say that a new authenticator is due after a recovery code, and name the ways to it."""
     state = services().visits.recovery(tx, session)
-    return render("gateway/due.html", session, state=state)
+    bypass = services().bypass_codes.fits(tx, session)
+    return render("gateway/due.html", session, state=state, bypass=bypass)
 
 
 @blueprint.get("/return")
@@ -53,7 +62,8 @@ def leave(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     if answer.response_mode is ResponseMode.QUERY:
         return redirect(answer.location, 303)
     status = services().gateway_sessions.status(session)
-    return render("gateway/form_post.html", session, answer=answer, done=_is_done(status))
+    confirmed = _is_done(status) and status is not SessionStatus.SKIPPED
+    return render("gateway/form_post.html", session, answer=answer, confirmed=confirmed)
 
 
 @blueprint.post("/cancel")
@@ -65,4 +75,4 @@ def cancel(tx: Session, session: GatewaySession) -> ResponseReturnValue:
 
 
 def _is_done(status: SessionStatus) -> bool:
-    return status in {SessionStatus.VERIFIED, SessionStatus.ENROLLED}
+    return status in {SessionStatus.VERIFIED, SessionStatus.ENROLLED, SessionStatus.SKIPPED}

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from app.factors.base import Refused
-from app.models import GatewaySession
+from app.models import GatewaySession, SessionStatus
 from app.services.visits import Step
 from app.web.gateway.codes import go_to_codes
 from app.web.gateway.done import send_back
@@ -21,7 +21,10 @@ from app.web.support.sentences import sentence
 @page(Step.SET_UP, Step.ENROLL)
 def set_up(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     """Say what is going to happen, and offer the methods."""
-    return render("gateway/set_up.html", session)
+    codes = services().bypass_codes
+    waits = codes.fits(tx, session) and codes.current(tx, session.user) is not None
+    later = services().passes.postponement(tx, session)
+    return render("gateway/set_up.html", session, bypass=waits, later=later)
 
 
 @blueprint.post("/set-up")
@@ -32,6 +35,16 @@ def begin(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     if services().visits.set_up(tx, user(), session, kind) is None:
         return next_page(tx, session)
     return redirect(url_for("gateway.enroll", visit_id=session.short_id), 303)
+
+
+@blueprint.post("/not-now")
+@page(Step.SET_UP, Step.ENROLL, Step.ENDED)
+def put_off(tx: Session, session: GatewaySession) -> ResponseReturnValue:
+    """Go back to the application with nothing set up, as long as a policy allows it."""
+    done = services().passes.put_off(tx, user(), session)
+    if done or session.status is SessionStatus.SKIPPED:  # a double tap
+        return send_back(tx, session)
+    return next_page(tx, session)
 
 
 @blueprint.get("/enroll")
@@ -73,5 +86,6 @@ def _render(
         refused=refused,
         recovery=services().visits.recovery(tx, session),
         typed=typed,
+        later=services().passes.postponement(tx, session),
         codes_follow=services().visits.codes_follow(tx, session),
     )

@@ -92,7 +92,7 @@ def _find(tx: Session, token: str) -> MagicLink:
     found = services().magic_links.find(tx, token)
     if found is None:
         raise NotFound
-    prepare(found.gateway_session)
+    prepare(tx, found.gateway_session)
     return found
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import ServiceUnavailable
 
 from app.models import GatewaySession
+from app.web.gateway.done import send_back
 from app.web.gateway.visit import blueprint, next_page, page, remember, user
 from app.web.support import services
 
@@ -22,10 +23,17 @@ def start(visit_id: str) -> ResponseReturnValue:
         with services().database.writing() as tx:
             entered = services().gateway_sessions.enter(tx, user(), visit_id, token)
             if entered is not None:
-                response = make_response(next_page(tx, entered.session))
+                response = make_response(_first_answer(tx, entered.session))
                 remember(response, entered.session, entered.secret)
                 return response
     return redirect(url_for("gateway.resume", visit_id=visit_id), 303)
+
+
+def _first_answer(tx: Session, session: GatewaySession) -> ResponseReturnValue:
+    """Go to the first page, or straight back where a policy lets everybody pass."""
+    if services().passes.pass_on(tx, user(), session):
+        return send_back(tx, session)
+    return next_page(tx, session)
 
 
 @blueprint.get("/resume")

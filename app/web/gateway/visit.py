@@ -16,6 +16,7 @@ from app.services.audit import Actor
 from app.services.gateway_sessions import origin_of
 from app.services.visits import Step
 from app.web.support import actor, services
+from app.web.support.branding import wear
 from app.web.support.forms import cookie_name
 from app.web.support.headers import allow_form_to
 from app.web.support.locale import speak
@@ -68,7 +69,7 @@ def page(*steps: Step) -> Callable[[View[P]], Callable[P, ResponseReturnValue]]:
                 )
                 if session is None:
                     return refuse_browser(tx, visit_id)
-                prepare(session)
+                prepare(tx, session)
                 if steps and services().visits.step(tx, session) not in steps:
                     return next_page(tx, session)
                 return view(tx, session, *args, **kwargs)
@@ -83,9 +84,10 @@ def user() -> Actor:
     return actor("user")
 
 
-def prepare(session: GatewaySession) -> None:
-    """Choose the page's language, and let its forms end at the application."""
+def prepare(tx: Session, session: GatewaySession) -> None:
+    """Choose the page's language and look, and let its forms end at the application."""
     person = session.user
+    wear(tx, person.organization)
     wish = person.profile.get("locale")
     speak(session.locale, wish if isinstance(wish, str) else None, person.organization.locale)
     allow_form_to(origin_of(session.redirect_uri))
@@ -98,17 +100,19 @@ def next_page(tx: Session, session: GatewaySession) -> ResponseReturnValue:
 
 
 def refuse_browser(tx: Session, visit_id: str) -> ResponseReturnValue:
-    """Answer a browser that this session is not bound to: it learns the way back, nothing else."""
+    """Answer a browser that this session is not bound to: of the user it learns nothing."""
     session = services().gateway_sessions.peek(tx, visit_id)
     if session is None:
         raise NotFound
     speak(session.locale)
+    wear(tx, session.user.organization)
+    own = services().gateway_sessions.is_own(session)
     never_opened = session.browser_hash is None
     expired = services().gateway_sessions.status(session) is SessionStatus.EXPIRED
     return render_template(
         "gateway/other_browser.html",
         application=session.application.name,
-        origin=origin_of(session.redirect_uri),
+        origin=None if own else origin_of(session.redirect_uri),
         expired=never_opened and expired,
     ), 403
 
@@ -152,6 +156,7 @@ def render(template: str, session: GatewaySession, status: int = 200, **view: ob
         organization=session.user.organization,
         application=session.application,
         person=session.user,
+        own=services().gateway_sessions.is_own(session),
         **view,
     )
     return make_response(html, status)

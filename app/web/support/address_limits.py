@@ -20,6 +20,13 @@ from app.errors import Refusal
 from app.web.support import services
 
 _limiter = Limiter(key_func=lambda: request.remote_addr or "", storage_uri="memory://")
+_OF_STRANGERS = {
+    "gateway",
+    "magic_link",
+    "enrollment_invitation",
+    "admin_sign_in",
+    "admin_invitation",
+}
 _STRANGERS, _KEYS = "gatehouse address limit", "gatehouse key limit"
 
 
@@ -31,7 +38,7 @@ def init_app(app: Flask, config: Config) -> None:
 
     @app.before_request
     def count_page() -> None:
-        if request.blueprint in {"gateway", "magic_link"}:
+        if request.blueprint in _OF_STRANGERS:
             count_stranger()
 
     @app.after_request

@@ -89,12 +89,17 @@ def _tell(
     told = make_response(
         api_error(code, message, status, retry_at)
         if request.path.startswith(_PROGRAMS)
-        else (render_template("errors/error.html", status=status), status)
+        else (render_template(_page(), status=status), status)
     )
     told.headers.update({name: value for name, value in headers if name == "Allow"})
     if status == 401:
         told.headers["WWW-Authenticate"] = 'Bearer realm="gatehouse"'
     return told
+
+
+def _page() -> str:
+    """Return the template in the words of the area that the request was for."""
+    return "admin/error.html" if request.path.startswith("/admin") else "errors/error.html"
 
 
 def _say_when(told: Response, retry_at: datetime | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request, session
 
 from app.config import Config
 
@@ -14,6 +14,7 @@ _CSP = {
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }
+_INERT = {"default-src": "'none'", "frame-ancestors": "'none'", "form-action": "'none'"}
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -32,23 +33,41 @@ def allow_form_to(origin: str) -> None:
     g.form_origin = origin
 
 
+def allow_requests() -> None:
+    """Let this page's script ask us for more without loading a page; nobody else."""
+    g.requests = True
+
+
+def be_inert() -> None:
+    """Let this answer do nothing should a browser ever take it for a page."""
+    g.inert = True
+
+
 def init_app(app: Flask, config: Config) -> None:
     """Set the headers after every request."""
 
     @app.after_request
     def set_headers(response: Response) -> Response:
-        form_action = " ".join(filter(None, ["'self'", g.get("form_origin")]))
-        policy = {**_CSP, "form-action": form_action}
-        response.headers["Content-Security-Policy"] = "; ".join(
-            f"{name} {value}" for name, value in policy.items()
-        )
+        response.headers["Content-Security-Policy"] = _policy()
         response.headers["Referrer-Policy"] = _referrer_policy(response)
         for name, value in _ALWAYS.items():
             response.headers[name] = value
         if config.https:
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
         response.headers.setdefault("Cache-Control", "no-store")
+        if request.endpoint == "static" or g.get("inert"):
+            session.accessed = False  # the same for everybody: nothing varies with a cookie
         return response
+
+
+def _policy() -> str:
+    form_action = " ".join(filter(None, ["'self'", g.get("form_origin")]))
+    policy = {**_CSP, "form-action": form_action}
+    if g.get("requests"):
+        policy["connect-src"] = "'self'"
+    if g.get("inert"):
+        policy = {**_INERT, "sandbox": ""}
+    return "; ".join(f"{name} {value}".rstrip() for name, value in policy.items())
 
 
 def _referrer_policy(response: Response) -> str:

@@ -31,7 +31,9 @@ def init_app(app: Flask, config: Config) -> None:
     def asset(name: str) -> str:
         return url_for("static", filename=name, v=version(name))
 
-    app.jinja_env.filters.update(in_words=in_words, iso=_iso, clock=_clock, day=_day)
+    app.jinja_env.filters.update(
+        in_words=in_words, iso=_iso, clock=clock, day=day, duration=duration
+    )
     app.jinja_env.globals.update(asset=asset, qr=_qr, reference=access_log.request_id)
 
 
@@ -39,12 +41,26 @@ def _iso(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _clock(moment: datetime) -> str:
+def clock(moment: datetime) -> str:
+    """Return the time of a moment, to the minute."""
     return moment.strftime("%H:%M UTC")
 
 
-def _day(moment: datetime) -> str:
+def day(moment: datetime) -> str:
+    """Return the day of a moment, in the language of the page."""
     return str(format_date(moment, "d MMMM y"))
+
+
+def duration(seconds: float) -> str:
+    """Return how long something took, in as few words as say it: `6.2 s`, `2 min 5 s`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def _qr(text: str) -> tuple[int, str]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from flask_babel import format_timedelta, gettext
 
-from app.factors import magic_link, recovery_code
+from app.factors import bypass_code, magic_link, recovery_code
 from app.factors.base import Reason, Refused
 from app.web.support import services
 
@@ -51,6 +51,21 @@ def link_sentence(refused: Refused, typed: str) -> str:
             "The code has %(num)s letters and digits. Type all of them.", num=magic_link.LENGTH
         )
     return _("That code is not right. Check each letter and digit.")
+
+
+def bypass_sentence(refused: Refused, typed: str) -> str:
+    """Return what the user reads about a refused code from the help desk."""
+    if refused.reason is Reason.MALFORMED:
+        if not typed.strip():
+            return _("Type the code that your help desk told you.")
+        return _(
+            "A code from your help desk has %(num)s letters and digits. Type all of them.",
+            num=bypass_code.LENGTH,
+        )
+    return _(
+        "That code is not right, was used, or is too old. Check each letter and digit, or ask "
+        "your help desk for a new one."
+    )
 
 
 def in_words(moment: datetime) -> str:

@@ -62,10 +62,20 @@ class Ask:
 
 @dataclass(frozen=True, kw_only=True)
 class StepUp:
-    """A verified second step, good for ten minutes."""
+    """A good result, which opens the logbook for ten minutes."""
 
     claims: dict[str, Any]
     until: float = field(default_factory=lambda: time.time() + STEP_UP_LIVES)
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether there was a second step, and not a policy that let the user go on without.
+
+        Harbor Notes lets the user in all the same: the organization has decided. An application
+        that must have a second factor refuses here.
+        """
+        status, acr = self.claims.get("status"), self.claims.get("acr")
+        return status != "skipped" and acr != "urn:gatehouse:acr:none"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -218,7 +218,7 @@ def test_the_gateway_mails_the_link_and_returns_it_to_nobody(harbor: Harbor) -> 
     [message] = [row.Message for row in harbor.rows(sa.select(Message))]
     assert (message.channel, message.recipient, message.name) == ("email", EMAIL, "magic_link")
     assert "Harbor Notes" in message.subject
-    text = harbor.services.delivery.text_of(message)
+    text = harbor.text_of(message)
     [address] = re.findall(r"http://localhost/magic-link/[\w-]+", text)
     keep_secret(address.rpartition("/")[2])
     assert "10 minutes" in text
@@ -234,7 +234,7 @@ def test_the_mail_speaks_the_user_s_language(harbor: Harbor) -> None:
     asks(harbor, deliver="gateway")
     [message] = [row.Message for row in harbor.rows(sa.select(Message))]
     assert "Votre lien" in message.subject
-    assert "10 minutes" in harbor.services.delivery.text_of(message)
+    assert "10 minutes" in harbor.text_of(message)
 
 
 @ONE_DATABASE

@@ -52,10 +52,9 @@ def test_production_has_no_such_call(harbor: Harbor) -> None:
         harbor.services.organizations.create(
             tx, OPERATOR, environment=Environment.PRODUCTION, name="Harbor"
         )
-    unknown = production.calls("GET", "/org/harbor/no-such-thing")
-    for domain in ("harbor", "nowhere"):
-        reply = production.calls("GET", f"/org/{domain}/messages")
-        assert (reply.status, reply.text) == (unknown.status, unknown.text) == (404, reply.text)
+    there, nowhere = (production.calls("GET", f"/org/{it}/messages") for it in ("harbor", "nowhere"))
+    is_refused(there, 404, "not_found")
+    assert (there.status, there.text) == (nowhere.status, nowhere.text)
 
 
 @ONE_DATABASE

@@ -326,7 +326,7 @@ def test_the_gateway_s_own_delivery_never_returns_the_code(harbor: Harbor) -> No
     begun = enrolls(harbor, user, method="sms").json
     assert begun["code"] is None
     [message] = harbor.rows(sa.select(Message).where(Message.channel == "sms"))
-    text = harbor.services.delivery.text_of(message[0])
+    text = harbor.text_of(message[0])
     [code] = re.findall(r"\b\d{6}\b", text)
     assert code not in message[0].body
     assert message[0].recipient == "+33612345678"

@@ -70,10 +70,16 @@ def addresses(harbor: Harbor, visit_id: str) -> list[str]:
         "id_or_email": harbor.ada,
         "authenticator_id": harbor.ada,
         "filename": "css/gatehouse.css",
+        "environment": "sandbox",
+        "organization_id": str(harbor.organization.id),
+        "digest": "0" * 32,
     }
     rules = list(app_of(harbor).url_map.iter_rules())
     assert len(rules) > 25
-    return [re.sub(r"<(?:\w+:)?(\w+)>", lambda match: ids[match[1]], rule.rule) for rule in rules]
+    return [
+        re.sub(r"<(?:\w+:)?(\w+)>", lambda match: ids.get(match[1], harbor.ada), rule.rule)
+        for rule in rules
+    ]
 
 
 def answers(harbor: Harbor) -> Iterator[tuple[str, Reply]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
 from threading import Barrier, Event
 from typing import TypeVar
 
@@ -16,11 +18,14 @@ from app.models import (
     Authenticator,
     AuthenticatorStatus,
     GatewaySession,
+    PolicySkip,
+    Purpose,
     RecoveryCode,
     Result,
     Verification,
 )
 from app.services.audit import OPERATOR
+from app.services.policies import Rule
 from tests.actors import Browser, Phone, Reply, keep_secret
 from tests.conftest import Harbor
 
@@ -211,3 +216,26 @@ def test_of_many_first_enrollments_at_once_one_gets_through(live_harbor: Harbor)
     others = Counter(window.page.heading for window in windows if not result_of(window))
     assert others == {"Your authenticator app is set up": 9}
     assert len(harbor.rows(sa.select(Result.id))) == 1
+
+
+def test_of_many_at_once_no_more_put_it_off_than_may(live_harbor: Harbor) -> None:
+    harbor, times = live_harbor, 3
+    harbor.clock.moment = SystemClock().now()  # the servers have the real time
+    user = harbor.person("eve@harbor.example")
+    rule = Rule(required_from=harbor.clock.now() + timedelta(days=1), skips=times)
+    with harbor.services.database.writing() as tx:
+        organization = tx.merge(harbor.organization)
+        harbor.services.policies.change(tx, OPERATOR, organization, rule)
+    visits = [harbor.visits(user) for _ in range(8)]
+    replies = at_once([partial(browser.sends, "not-now") for browser in visits])
+    assert [reply.status for reply in replies].count(303) == times
+    results = [browser for browser in visits if result_of(browser)]
+    assert len(results) == times
+    assert harbor.rows(sa.select(PolicySkip.used)) == [(times,)]
+    assert count(harbor, Verification.purpose == Purpose.SKIP) == times
+    double = harbor.visits(harbor.person("bo@harbor.example"))
+    taps = [double, *(twin(double) for _ in range(5))]
+    replies = at_once([partial(browser.sends, "not-now") for browser in taps])
+    assert {reply.status for reply in replies} == {303}
+    assert len({harbor.notes.checks(browser.back["result"])["jti"] for browser in taps}) == 1
+    assert (1,) in harbor.rows(sa.select(PolicySkip.used))

@@ -323,14 +323,14 @@ def test_each_change_is_told_to_the_user_in_their_language(harbor: Harbor) -> No
     used = next(message for message in told if message.name == "recovery_code_used")
     assert used.recipient == "ada@harbor.example"
     assert used.subject == "Un code de récupération a été utilisé pour votre compte"
-    text = harbor.services.delivery.text_of(used)
+    text = harbor.text_of(used)
     assert text not in harbor.dump()
     assert "1 mars 2026" in text
     assert "Il reste 4 codes de récupération." in text
     assert "D’où\u00a0: 127.0.0.1" in text
     assert "Si ce n’était pas vous" in text
     for message in told:
-        assert not any(code in harbor.services.delivery.text_of(message) for code in codes)
+        assert not any(code in harbor.text_of(message) for code in codes)
 
 
 def test_recovery_leaves_its_marks_in_the_audit(harbor: Harbor) -> None:

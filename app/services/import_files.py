@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from typing import IO, Annotated, Any, ClassVar, Literal
@@ -10,9 +11,9 @@ from typing import IO, Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 
 from app.errors import Invalid, Refusal
+from app.json_objects import Body, Fields, json_object, validated
 from app.services.import_rows import BadRow, Row, Seed
 from app.services.user_fields import UserChanges
-from app.web.api_v2.body import Body, Fields, json_object, validated
 
 MOST_ROW_BYTES = 64 * 1024
 _CHUNK = 64 * 1024
@@ -106,6 +107,23 @@ class Lines:
     def _skip(self, line: bytes) -> None:
         while line and not line.endswith(b"\n"):
             line = self._line()
+
+
+def rows_of(content: bytes) -> Iterator[Row | BadRow]:
+    """Return the rows of a whole file: JSON lines if it begins with an object, else CSV.
+
+    Raises:
+        Invalid: its first bytes say that it is neither.
+    """
+    begins = content[:100].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if begins.startswith(b"PK\x03\x04"):
+        raise Invalid("file", "this is a workbook. Save it as CSV first.")
+    if begins.startswith(b"["):
+        raise Invalid("file", "write one JSON object a line, without brackets around them all.")
+    if begins.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise Invalid("file", "this is UTF-16. Save it as UTF-8 first.")
+    stream = io.BytesIO(content)
+    return json_rows(stream) if begins.startswith(b"{") else csv_rows(stream)
 
 
 def json_rows(stream: IO[bytes]) -> Iterator[Row | BadRow]:

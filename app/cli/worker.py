@@ -1,0 +1,28 @@
+"""gatehouse worker: what is done beside answering requests."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import click
+
+from app import logs
+from app.cli.desk import services
+from app.worker import Worker
+
+
+@click.command("worker", short_help="Do what is due: seal events, delete old ones.")
+@click.option("--parent", type=int, hidden=True, help="End when this process is not ours.")
+def command(parent: int | None) -> None:
+    """Do what is due beside answering requests, until it is told to stop (SIGTERM or Ctrl-C).
+
+    `gatehouse serve` runs one by itself. Any number may run at once, on any machine.
+    """
+    wired = services()
+    logs.start(wired.config.log_format)
+    worker = Worker(wired)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: worker.stop())
+    worker.run(lambda: parent is None or os.getppid() == parent)
+    wired.database.engine.dispose()

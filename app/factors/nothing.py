@@ -1,0 +1,7 @@
+"""Nothing: what a result says of a user whom a policy let go on, with no factor confirmed."""
+
+from __future__ import annotations
+
+KIND = "none"
+AMR: tuple[str, ...] = ()
+ACR = "urn:gatehouse:acr:none"

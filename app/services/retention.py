@@ -1,0 +1,158 @@
+"""Retention: how long an organization's events are kept, and deleting those that are older."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.clock import Clock
+from app.db import Database, lock, touched_one
+from app.errors import Invalid
+from app.models import Event, Organization, Seal
+from app.services.audit import SYSTEM, Actor, Audit, EventKind
+from app.services.seals import BATCH, Seals, ids_of, in_groups
+
+SHORTEST, LONGEST = 30, 3650
+"""Days; who wants them kept for ever sets none."""
+
+_SEALS_AT_ONCE = 100
+_FOR_EVER = "for ever"
+
+
+class Retention:
+    """Changes how long events are kept, and deletes them seal by seal, from the oldest on."""
+
+    def __init__(self, database: Database, clock: Clock, seals: Seals, audit: Audit) -> None:
+        self._database = database
+        self._clock = clock
+        self._seals = seals
+        self._audit = audit
+
+    def change(
+        self,
+        tx: Session,
+        actor: Actor,
+        organization: Organization,
+        days: int | None,
+        *,
+        why: str | None = None,
+    ) -> bool:
+        """Keep an organization's events so many days from now on; tell whether that is new.
+
+        Args:
+            days: None means for ever.
+            why: the administrator's reason.
+
+        Raises:
+            Invalid: fewer days than anybody would look back, or more than ten years.
+        """
+        if days is not None and not SHORTEST <= days <= LONGEST:
+            raise Invalid("audit_days", f"keep them {SHORTEST} to {LONGEST} days, or for ever.")
+        lock(tx, Organization.id, organization.id)
+        tx.refresh(organization, ["audit_days"])
+        before = organization.audit_days
+        if days == before:
+            return False
+        organization.audit_days = days
+        self._audit.record(
+            tx,
+            EventKind.AUDIT_RETENTION_CHANGED,
+            actor,
+            organization_id=organization.id,
+            why=why,
+            kept=_in_words(days),
+            before=_in_words(before),
+        )
+        return True
+
+    def due(self, tx: Session, organization: Organization, days: int | None) -> int:
+        """Return how many events would be deleted soon if they were kept so many days."""
+        if days is None:
+            return 0
+        older = _kept(organization.id).where(Seal.created_at < self._until(days))
+        return int(tx.scalar(sa.select(sa.func.sum(older.subquery().c.count))) or 0)
+
+    def purge(self) -> bool:
+        """Delete some of the events that are older than their organization keeps them.
+
+        Returns:
+            Whether there may be more to delete at once.
+        """
+        with self._database.reading() as tx:
+            limited = sa.select(Organization.id, Organization.audit_days).where(
+                Organization.audit_days.is_not(None)
+            )
+            asked = tx.execute(limited.order_by(Organization.id)).all()
+        more = [self._purge_some(owner, max(days or SHORTEST, SHORTEST)) for owner, days in asked]
+        return any(more)
+
+    def _purge_some(self, organization_id: uuid.UUID, days: int) -> bool:
+        with self._database.reading() as tx:
+            batch = self._oldest(tx, organization_id, self._until(days))
+        if not batch:
+            return False
+        with self._database.writing() as tx:
+            purged = [seal for seal in batch if self._mark(tx, seal)]
+            events = sum(_delete(tx, seal) for seal in purged)
+            if purged:
+                self._audit.record(
+                    tx,
+                    EventKind.AUDIT_PURGED,
+                    SYSTEM,
+                    organization_id=organization_id,
+                    events=events,
+                    days=days,
+                    first_seal=purged[0].number,
+                    last_seal=purged[-1].number,
+                )
+        return True
+
+    def _oldest(self, tx: Session, organization_id: uuid.UUID, until: datetime) -> Sequence[Seal]:
+        """Return the oldest seals that are due, with no more events than one seal may have."""
+        kept = _kept(organization_id).order_by(Seal.number).limit(_SEALS_AT_ONCE)
+        chosen: list[Seal] = []
+        for seal in tx.scalars(kept):
+            if seal.created_at >= until:
+                break
+            if chosen and sum(one.count for one in chosen) + seal.count > BATCH:
+                break
+            chosen.append(seal)
+        return chosen
+
+    def _mark(self, tx: Session, seal: Seal) -> bool:
+        """Let the seal say that its events are gone, unless another worker is doing it."""
+        now = self._clock.now()
+        mark = (
+            sa.update(Seal)
+            .where(Seal.id == seal.id, Seal.purged_at.is_(None))
+            .values(purged_at=now, purge_proof=self._seals.purge_proof(seal, now))
+        )
+        return touched_one(tx, mark)
+
+    def _until(self, days: int) -> datetime:
+        """Return the moment before which a seal has nothing that is to be kept.
+
+        No event is younger than its seal.
+        """
+        return self._clock.now() - timedelta(days=days)
+
+
+def _kept(organization_id: uuid.UUID) -> sa.Select[Seal]:
+    return sa.select(Seal).where(Seal.chain == str(organization_id), Seal.purged_at.is_(None))
+
+
+def _delete(tx: Session, seal: Seal) -> int:
+    count = 0
+    for ids in in_groups(ids_of(seal.event_ids)):
+        gone = sa.delete(Event).where(Event.id.in_(ids), Event.seal_id == seal.id)
+        done = tx.execute(gone, execution_options={"synchronize_session": False})
+        count += int(done.rowcount)  # type: ignore[attr-defined]
+    return count
+
+
+def _in_words(days: int | None) -> str:
+    return _FOR_EVER if days is None else f"{days} days"

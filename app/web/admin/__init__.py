@@ -1,0 +1,80 @@
+"""The admin area: where an organization's administrators run their tenant."""
+
+from __future__ import annotations
+
+from flask import Flask, request
+
+from app.web.admin import (
+    administrators,
+    api_keys,
+    applications,
+    audit,
+    branding,
+    desk,
+    gate,
+    home,
+    inbox,
+    invitation,
+    methods,
+    overview,
+    policy,
+    profile,
+    retention,
+    sign_in,
+    signing_keys,
+    trials,
+    user,
+    user_access,
+    user_authenticators,
+    user_exports,
+    user_forms,
+    user_imports,
+    user_ways_in,
+    users,
+)
+from app.web.support.locale import speak
+
+__all__ = [
+    "retention",
+    "trials",
+    "user_access",
+    "user_authenticators",
+    "user_exports",
+    "user_forms",
+    "user_ways_in",
+]
+"""These put their views on the blueprint of `user`, `users`, `applications` or `audit`."""
+
+
+def init_app(app: Flask) -> None:
+    """Register the pages."""
+    gate.init_app(app)
+    app.url_default_functions.setdefault(None, []).append(desk.fill_address)
+    app.jinja_env.globals.update(menu=desk.menu, environment_names=desk.environments())
+    app.before_request(_speak_english)
+    for page in (
+        audit,
+        users,
+        user_imports,
+        user,
+        home,
+        sign_in,
+        invitation,
+        profile,
+        administrators,
+        overview,
+        policy,
+        methods,
+        branding,
+        inbox,
+        applications,
+        api_keys,
+        signing_keys,
+    ):
+        app.register_blueprint(page.blueprint)
+
+
+def _speak_english() -> None:
+    """The admin area has one language; the hosted pages have the user's."""
+    if request.path.startswith("/admin"):
+        speak("en")

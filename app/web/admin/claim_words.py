@@ -1,0 +1,44 @@
+"""What each part of a result means, in a sentence, where an administrator sees one decoded."""
+
+from __future__ import annotations
+
+HEADER = {
+    "alg": "Algorithm of the signature. Take only what the published key says.",
+    "typ": "Kind of token. A result is this one and no other.",
+    "kid": "Which of the published keys signed it.",
+}
+
+CLAIMS = {
+    "iss": "Who says so: the address of this gateway.",
+    "aud": "For whom: the client_id of the application.",
+    "sub": "About whom: the id of the user.",
+    "exp": "Until when it may be used, two minutes after it was issued.",
+    "iat": "When it was issued.",
+    "jti": "Its own id, by which it works once.",
+    "sid": "Id of the gateway session that it ends.",
+    "nonce": "The random value that the application sent along; no other result has it.",
+    "org": "Organization of the user.",
+    "env": "Sandbox or production. One never counts in the other.",
+    "auth_time": "When the user confirmed.",
+    "status": "Verified; enrolled if a method was set up; skipped if a policy asked for nothing.",
+    "amr": "Methods used, by the names of RFC 8176.",
+    "acr": "Class that was reached. Compare it with what you demand.",
+    "mfa_method": "The precise method.",
+    "recovery_code_used": "Whether a recovery code stood in for a lost method.",
+}
+
+MOMENTS = {"exp", "iat", "auth_time"}
+"""Claims that are seconds since 1970."""
+
+CHECKS = {
+    "signature": "Signed by a published key",
+    "iss": "Issued by this gateway",
+    "aud": "Meant for this application",
+    "nonce": "Answers this very ask",
+    "sub": "About the user who was asked",
+    "org": "Of this organization",
+    "env": "In this environment",
+    "exp": "Not expired",
+    "once": "Used once, now",
+}
+"""What an application looks at, by the `name` of a `Check`."""

@@ -1,0 +1,209 @@
+"""What each kind of event is called where administrators read of it: one sentence and one tone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.factors.base import Reason
+from app.models import Event
+from app.services.audit import EventKind
+
+OK, WARN, BAD, PLAIN = "ok", "warn", "bad", ""
+TONES = (OK, WARN, BAD, PLAIN)
+"""Classes of the look; an empty one has no colour."""
+
+METHODS = {
+    "totp": "authenticator app",
+    "recovery_code": "recovery code",
+    "magic_link": "magic link",
+    "bypass_code": "bypass code",
+    "passkey": "passkey",
+    "sms": "text message",
+    "email": "email",
+}
+"""Factors as administrators read of them, by the `kind` in an event's detail."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a kind of event is called.
+
+    Attributes:
+        name: what it is called by itself, as in a list to choose from.
+        tone: a class of the look: `ok`, `warn`, `bad`, or empty.
+        more: what follows the name; each name in braces is read from the event's detail, and
+            nothing follows if one is missing there.
+    """
+
+    name: str
+    tone: str
+    more: str = ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is told of one event.
+
+    Attributes:
+        text: one sentence without a full stop; not HTML.
+        tone: as in `Words`.
+    """
+
+    text: str
+    tone: str
+
+
+WORDS: dict[EventKind, Words] = {
+    EventKind.ADMINISTRATOR_APPOINTED: Words("Administrator added", WARN, " as {role}"),
+    EventKind.ADMINISTRATOR_PASSWORD_CHANGED: Words("Administrator changed the password", WARN),
+    EventKind.ADMINISTRATOR_PASSWORD_REFUSED: Words("Wrong password of an administrator", BAD),
+    EventKind.ADMINISTRATOR_REMOVED: Words("Administrator removed", WARN),
+    EventKind.ADMINISTRATOR_ROLE_CHANGED: Words(
+        "Role of an administrator changed", WARN, " to {role}"
+    ),
+    EventKind.ADMINISTRATOR_SIGNED_IN: Words("Administrator signed in", PLAIN),
+    EventKind.ADMINISTRATOR_SIGNED_OUT: Words("Administrator signed out", PLAIN),
+    EventKind.ADMINISTRATOR_VERIFIED: Words(
+        "Administrator confirmed the second factor again", PLAIN
+    ),
+    EventKind.API_KEY_BLOCKED: Words("API key blocked for good", WARN, ": {name}"),
+    EventKind.API_KEY_CREATED: Words("API key created", WARN, ": {name}"),
+    EventKind.API_KEY_SECRET_REPLACED: Words("Secret of an API key replaced", WARN, ": {name}"),
+    EventKind.APPLICATION_CREATED: Words("Application created", WARN, ": {name}"),
+    EventKind.APPLICATION_DELETED: Words("Application deleted", WARN, ": {name}"),
+    EventKind.APPLICATION_SECRET_REPLACED: Words(
+        "Secret of an application replaced", WARN, ": {name}"
+    ),
+    EventKind.APPLICATION_TRIED: Words("Application tried by an administrator", PLAIN, ": {name}"),
+    EventKind.APPLICATION_UPDATED: Words("Application changed", WARN, ": {changed}"),
+    EventKind.AUDIT_EXPORTED: Words("Audit record exported", PLAIN, " as {format}"),
+    EventKind.AUDIT_PURGED: Words("Old events deleted", WARN, ": {events}"),
+    EventKind.AUDIT_RETENTION_CHANGED: Words("Retention of events changed", WARN, " to {kept}"),
+    EventKind.AUTHENTICATOR_CONFIRMED: Words("Authenticator set up", OK, ": {method}"),
+    EventKind.AUTHENTICATOR_IMPORTED: Words("Authenticator imported", PLAIN),
+    EventKind.AUTHENTICATOR_REMOVED: Words("Authenticator removed", WARN, ": {method}"),
+    EventKind.AUTHENTICATORS_RESET: Words("All authenticators reset", WARN),
+    EventKind.AUTHENTICATORS_SUSPENDED: Words(
+        "Old authenticators suspended by a recovery code", WARN
+    ),
+    EventKind.AUTHORIZATION_CODE_REPLAYED: Words("Authorization code used a second time", BAD),
+    EventKind.BYPASS_CODE_GIVEN: Words("Bypass code given", WARN),
+    EventKind.BYPASS_CODE_WITHDRAWN: Words("Bypass code withdrawn", WARN),
+    EventKind.BRAND_CHANGED: Words("Branding changed", WARN, ": {changed}"),
+    EventKind.BRAND_RESET: Words("Branding put back to Gatehouse’s look", WARN),
+    EventKind.CHALLENGE_CREATED: Words("Code asked for", PLAIN, ": {method}"),
+    EventKind.ENROLLMENT_BEGUN: Words("Setting up an authenticator begun", PLAIN, ": {method}"),
+    EventKind.ENROLLMENT_INVITATION_CREATED: Words("Invited to enroll", PLAIN),
+    EventKind.ENROLLMENT_INVITATION_USED: Words("Invitation to enroll used", PLAIN),
+    EventKind.ENROLLMENT_INVITATION_WITHDRAWN: Words("Invitation to enroll withdrawn", WARN),
+    EventKind.GATEWAY_SESSION_CANCELLED: Words("Left without confirming", PLAIN),
+    EventKind.GATEWAY_SESSION_ENTERED: Words("Pages opened", PLAIN),
+    EventKind.GATEWAY_SESSION_FAILED: Words("Visit ended after too many wrong codes", BAD),
+    EventKind.GATEWAY_SESSION_OPENED: Words("Sent here by the application", PLAIN),
+    EventKind.INVITATION_ACCEPTED: Words("Invitation taken up", WARN, " by {email}"),
+    EventKind.INVITATION_CREATED: Words("Administrator invited", WARN, ": {email} as {role}"),
+    EventKind.INVITATION_WITHDRAWN: Words("Invitation withdrawn", WARN, ": {email}"),
+    EventKind.MAGIC_LINK_CODE_SHOWN: Words("Magic link opened in another browser", PLAIN),
+    EventKind.MAGIC_LINK_CREATED: Words("Magic link made", PLAIN),
+    EventKind.METHOD_SETTING_CHANGED: Words("Method changed", WARN, ": {method}, {changed}"),
+    EventKind.ORGANIZATION_CREATED: Words("Organization created", PLAIN),
+    EventKind.ORGANIZATION_DELETED: Words("Organization deleted", BAD),
+    EventKind.ORGANIZATION_RESTORED: Words("Organization restored", WARN),
+    EventKind.ORGANIZATION_UPDATED: Words("Organization changed", WARN, ": {changed}"),
+    EventKind.POLICY_CHANGED: Words("Policy changed", WARN, ": {mode}"),
+    EventKind.POLICY_PASSED: Words("Let through by the policy", WARN),
+    EventKind.POLICY_REMOVED: Words("Policy of an application removed", WARN),
+    EventKind.POLICY_SKIPPED: Words("Setting up skipped this time", WARN),
+    EventKind.RECOVERY_CODES_ISSUED: Words("Recovery codes issued", PLAIN, ": {count}"),
+    EventKind.RECOVERY_CODE_USED: Words("Recovery code used", WARN),
+    EventKind.REENROLLMENT_APPROVED: Words("Re-enrollment approved", WARN),
+    EventKind.RESULT_ISSUED: Words("Result issued to the application", PLAIN),
+    EventKind.RESULT_REDEEMED: Words("Result redeemed by the application", PLAIN),
+    EventKind.RESULT_REPLAYED: Words("Result redeemed a second time", BAD),
+    EventKind.SIGNING_KEY_ROTATED: Words("Signing key rotated", WARN),
+    EventKind.USERS_EXPORTED: Words("Users exported", WARN, ": {count} of them"),
+    EventKind.USERS_IMPORTED: Words("Users imported", WARN, ": {created} new, {updated} changed"),
+    EventKind.USER_CREATED: Words("User added", PLAIN),
+    EventKind.USER_DELETED: Words("User deleted", WARN),
+    EventKind.USER_SUSPENDED: Words("User suspended", WARN),
+    EventKind.USER_SUSPENSION_LIFTED: Words("Suspension of the user lifted", WARN),
+    EventKind.USER_UNLOCKED: Words("User unlocked", WARN),
+    EventKind.USER_UPDATED: Words("User changed", PLAIN, ": {fields}"),
+    EventKind.VERIFICATION_ACCEPTED: Words("Verified", OK, " with {method}"),
+    EventKind.VERIFICATION_REFUSED: Words("Code refused", BAD, ": {refusal}, {method}"),
+}
+"""What happened, in the order of `EventKind`; add yours when you add a kind."""
+
+REFUSALS = {
+    Reason.MALFORMED.value: "not a code at all",
+    Reason.WRONG.value: "wrong code",
+    Reason.REPLAYED.value: "code used before",
+    Reason.CLOCK_OFF.value: "clock of the device off",
+    Reason.LOCKED.value: "locked",
+    Reason.SUSPENDED.value: "suspended",
+    Reason.RECOVERY_LIMITED.value: "second recovery code in 24 hours",
+    Reason.REENROLLMENT_LIMIT.value: "too many re-enrollments",
+    Reason.EXPIRED.value: "too late",
+    Reason.TOO_MANY.value: "too many wrong codes",
+}
+"""Why an answer was refused, by the `reason` in an event's detail."""
+
+SUBJECTS = {
+    "administrator": "Administrators",
+    "api_key": "API keys",
+    "application": "Applications",
+    "audit": "Audit record",
+    "authenticator": "Authenticators",
+    "authorization_code": "Authorization codes",
+    "bypass_code": "Bypass codes",
+    "brand": "Branding",
+    "challenge": "Challenges",
+    "enrollment": "Enrollments",
+    "enrollment_invitation": "Invitations to enroll",
+    "gateway_session": "Visits",
+    "invitation": "Invitations",
+    "magic_link": "Magic links",
+    "method_setting": "Methods",
+    "organization": "Organization",
+    "policy": "Policy",
+    "recovery_codes": "Recovery codes",
+    "reenrollment": "Re-enrollments",
+    "result": "Results",
+    "signing_key": "Signing keys",
+    "user": "Users",
+    "verification": "Verifications",
+}
+"""What the first half of a kind is called as the heading of its group."""
+
+
+def said(event: Event) -> Said:
+    """Return what an event says; a kind that is no longer written says its own name."""
+    return say(event.kind, event.detail)
+
+
+def say(kind: str, detail: Mapping[str, Any]) -> Said:
+    """Return what an event of this kind with this detail says."""
+    try:
+        words = WORDS[EventKind(kind)]
+    except (ValueError, KeyError):
+        return Said(kind.replace("_", " ").replace(":", ", "), PLAIN)
+    try:
+        return Said(words.name + words.more.format_map(_told(detail)), words.tone)
+    except KeyError:
+        return Said(words.name, words.tone)
+
+
+def _told(detail: Mapping[str, Any]) -> dict[str, str]:
+    """Return the values that a sentence may hold, in words."""
+    told = {name: str(value) for name, value in detail.items() if value not in (None, "")}
+    if kind := told.get("kind"):
+        told["method"] = METHODS.get(kind, kind)
+    if reason := told.get("reason"):
+        told["refusal"] = REFUSALS.get(reason, reason.replace("_", " "))
+    if mode := told.get("mode"):
+        told["mode"] = mode.replace("_", " ")
+    for names in {"changed", "fields"} & set(told):
+        told[names] = ", ".join(told[names].replace(",", " ").split()).replace("_", " ")
+    return told
