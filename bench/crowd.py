@@ -61,12 +61,16 @@ def fill(wired: Services, organization: Organization, application: Application) 
     for put in (bulk.users, bulk.authenticators, bulk.codes, bulk.verifications, bulk.events):
         with wired.database.writing() as tx:
             put(tx)
-    engine = wired.database.engine
-    if engine.dialect.name == "postgresql":  # what its own housekeeping does a minute later
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("VACUUM ANALYZE")
     while wired.tallies.count_finished():
         pass
+    _tidy(wired.database.engine)
+
+
+def _tidy(engine: sa.Engine) -> None:
+    """Do what each database does by itself when there is time."""
+    tidy = {"sqlite": "PRAGMA wal_checkpoint(TRUNCATE)", "postgresql": "VACUUM ANALYZE"}
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(tidy[engine.dialect.name])
 
 
 class Bulk:

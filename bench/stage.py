@@ -33,7 +33,7 @@ from app.wiring import Services, wire
 
 WORKERS = 2
 GATEHOUSE = Path(sys.executable).with_name("gatehouse")
-START_WITHIN = 30  # seconds
+START_WITHIN = 60  # seconds
 STOP_WITHIN = 10
 USER = Actor(name="user")
 

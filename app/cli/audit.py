@@ -70,7 +70,7 @@ def verify(
     if as_json:
         click.echo(json.dumps(_answer(report)))
     else:
-        _tell(report)
+        _print(report)
     context.exit(1 if report.breaks else 0)
 
 
@@ -86,7 +86,7 @@ def _answer(report: Report) -> dict[str, Any]:
     }
 
 
-def _tell(report: Report) -> None:
+def _print(report: Report) -> None:
     names = {chain.chain: _name(chain) for chain in report.chains}
     for chain in report.chains:
         click.echo(_name(chain))

@@ -22,5 +22,5 @@ class CountedDay(Base):
     )
     day: Mapped[date] = mapped_column(primary_key=True)
     tally: Mapped[dict[str, Any]]
-    """As `app.services.tallies.Tally` writes itself."""
+    """As `app.services.tally.Tally` writes itself."""
     counted_at: Mapped[datetime]

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from app.clock import Clock
 from app.models import Application, Organization, Purpose, User
 from app.services.application_reach import select_serving
-from app.services.tallies import DAY, Tallies, Tally, count, first_day, midnight
+from app.services.tallies import DAY, Tallies, count, first_day, midnight
+from app.services.tally import Tally
 from app.services.user_states import UserStates, UserStatus
 
 _HOUR = timedelta(hours=1)

@@ -7,15 +7,12 @@ milliseconds, and today's are few.
 from __future__ import annotations
 
 import contextlib
-import math
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import islice
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -24,117 +21,14 @@ from sqlalchemy.orm import Session
 from app.clock import Clock
 from app.db import Database
 from app.models import CUSTOMERS, CountedDay, Organization, Purpose, Verification
+from app.services.tally import Cell, Tally, step_of
 
 _SETTLED_AFTER = timedelta(minutes=10)
 """So long after midnight no transaction of the day before is still open."""
 _DAYS_AT_ONCE = 30
-_STEP = math.log(1.01)
-"""Times are kept in steps of one percent."""
 DAY = timedelta(days=1)
 _APPLICATION = sa.type_coerce(Verification.application_id, sa.types.NullType())
 """As the driver has it: making a UUID of each row would take longer than reading it."""
-
-
-@dataclass(frozen=True, order=True)
-class Cell:
-    """What verifications are told apart by.
-
-    Attributes:
-        application: its id, or nothing for an answer that a backend brought.
-        kind: of the factor.
-    """
-
-    application: str
-    purpose: str
-    kind: str
-    accepted: bool
-
-
-@dataclass(frozen=True)
-class Tally:
-    """How many verifications there were of each sort, and how long the accepted visits took.
-
-    Attributes:
-        counts: by sort.
-        times: how many visits took about so long, by application and step of the time.
-    """
-
-    counts: Counter[Cell] = field(default_factory=Counter)
-    times: Counter[tuple[str, int]] = field(default_factory=Counter)
-
-    def total(
-        self,
-        *,
-        accepted: bool | None = None,
-        kind: str | None = None,
-        purposes: Iterable[Purpose] = (Purpose.VERIFICATION, Purpose.RECOVERY),
-    ) -> int:
-        """Return how many there were.
-
-        Args:
-            accepted: only accepted, or only refused ones.
-            kind: only those of one factor.
-            purposes: only those for one of these.
-        """
-        wanted = {purpose.value for purpose in purposes}
-        return sum(
-            number
-            for cell, number in self.counts.items()
-            if cell.purpose in wanted
-            and accepted in (None, cell.accepted)
-            and kind in (None, cell.kind)
-        )
-
-    @property
-    def kinds(self) -> set[str]:
-        """The factors that were used to verify."""
-        others = {Purpose.ENROLLMENT.value, Purpose.SKIP.value}
-        return {cell.kind for cell in self.counts if cell.purpose not in others}
-
-    def took_at_most(self, share: float) -> float | None:
-        """Return the seconds within which this share of the accepted visits was over."""
-        wanted = math.ceil(share * self.times.total())
-        steps: Counter[int] = Counter()
-        for (_, step), number in self.times.items():
-            steps[step] += number
-        for step in sorted(steps):
-            wanted -= steps[step]
-            if wanted <= 0:
-                return math.exp(step * _STEP) / 1000
-        return None
-
-    def of(self, application: str | None) -> Tally:
-        """Return what came from one application; None means all."""
-        if application is None:
-            return self
-        return Tally(
-            Counter({c: n for c, n in self.counts.items() if c.application == application}),
-            Counter({t: n for t, n in self.times.items() if t[0] == application}),
-        )
-
-    def add(self, other: Tally) -> None:
-        """Add what another one counted."""
-        self.counts.update(other.counts)
-        self.times.update(other.times)
-
-    def written(self) -> dict[str, Any]:
-        """Return what `read` reads."""
-        return {
-            "counts": [[c.application, c.purpose, c.kind, c.accepted, n] for c, n in self._sorted],
-            "times": [[application, step, n] for (application, step), n in self.times.items()],
-        }
-
-    @property
-    def _sorted(self) -> list[tuple[Cell, int]]:
-        return sorted(self.counts.items())
-
-    @classmethod
-    def read(cls, written: dict[str, Any]) -> Tally:
-        """Return what was written."""
-        return cls(
-            Counter({Cell(*names): number for *names, number in written["counts"]}),
-            Counter({(name, step): number for name, step, number in written["times"]}),
-        )
 
 
 class Tallies:
@@ -270,7 +164,7 @@ def _times(tx: Session, within: sa.ColumnElement[bool]) -> Counter[tuple[str, in
     )
     times: Counter[tuple[str, int]] = Counter()
     for application_id, took_ms, number in rows:
-        times[_named(application_id), _step(took_ms)] += number
+        times[_named(application_id), step_of(took_ms)] += number
     return times
 
 
@@ -289,11 +183,6 @@ def midnight(day: date) -> datetime:
 @lru_cache(10_000)
 def _named(application_id: uuid.UUID | str | None) -> str:
     return str(uuid.UUID(str(application_id))) if application_id else ""
-
-
-@lru_cache(100_000)
-def _step(took_ms: int) -> int:
-    return round(math.log(max(took_ms, 1)) / _STEP)
 
 
 def _days(first: date, last: date) -> Iterator[date]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
@@ -26,10 +26,10 @@ class Step:
     icon: str
     title: str
     says: str
-    is_done: bool
     endpoint: str
     button: str
     needs: Action
+    is_done: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,56 +45,57 @@ class FirstSteps:
         return sum(step.is_done for step in self.steps)
 
 
+_CHOOSE = Step(
+    icon="methods",
+    title="Choose a method",
+    says="Such as codes of an authenticator app, which work without a network.",
+    endpoint="admin_methods.index",
+    button="Choose methods",
+    needs=Action.SEE_SETTINGS,
+)
+_CONNECT = Step(
+    icon="window",
+    title="Connect an application",
+    says="It sends its users here, and gets a signed result back.",
+    endpoint="admin_applications.index",
+    button="See applications",
+    needs=Action.SEE_SETTINGS,
+)
+_ADD = Step(
+    icon="users",
+    title="Add your users",
+    says="One by one, from a file, or by the API.",
+    endpoint="admin_users.index",
+    button="Add users",
+    needs=Action.SEE_USERS,
+)
+_INVITE = Step(
+    icon="gate",
+    title="Invite a second owner",
+    says="Then a lost phone locks nobody out of this organization.",
+    endpoint="admin_administrators.index",
+    button="See administrators",
+    needs=Action.SEE_ADMINISTRATORS,
+)
+_TRY = Step(
+    icon="tick",
+    title="See the first user confirm",
+    says="Try it from the application’s own page. The figures appear here then.",
+    endpoint="admin_applications.index",
+    button="Try an application",
+    needs=Action.TRY_APPLICATION,
+)
+
+
 def first_steps(tx: Session, seat: Seat, people: People, attention: Sequence[Found]) -> FirstSteps:
     """Return the steps of an organization in which nobody verified yet."""
     missing = {found.matter for found in attention}
     offered = services().method_settings.offered(tx, seat.organization)
-    return FirstSteps(
-        steps=[
-            Step(
-                icon="methods",
-                title="Choose a method",
-                says="Such as codes of an authenticator app, which work without a network.",
-                is_done=bool(offered),
-                endpoint="admin_methods.index",
-                button="Choose methods",
-                needs=Action.SEE_SETTINGS,
-            ),
-            Step(
-                icon="window",
-                title="Connect an application",
-                says="It sends its users here, and gets a signed result back.",
-                is_done=Matter.NO_APPLICATION not in missing,
-                endpoint="admin_applications.index",
-                button="See applications",
-                needs=Action.SEE_SETTINGS,
-            ),
-            Step(
-                icon="users",
-                title="Add your users",
-                says="One by one, from a file, or by the API.",
-                is_done=people.total > 0,
-                endpoint="admin_users.index",
-                button="Add users",
-                needs=Action.SEE_USERS,
-            ),
-            Step(
-                icon="gate",
-                title="Invite a second owner",
-                says="Then a lost phone locks nobody out of this organization.",
-                is_done=Matter.ONE_OWNER not in missing,
-                endpoint="admin_administrators.index",
-                button="See administrators",
-                needs=Action.SEE_ADMINISTRATORS,
-            ),
-            Step(
-                icon="tick",
-                title="See the first user confirm",
-                says="Try it from the application’s own page. The figures appear here then.",
-                is_done=False,
-                endpoint="admin_applications.index",
-                button="Try an application",
-                needs=Action.TRY_APPLICATION,
-            ),
-        ]
-    )
+    steps = {
+        _CHOOSE: bool(offered),
+        _CONNECT: Matter.NO_APPLICATION not in missing,
+        _ADD: people.total > 0,
+        _INVITE: Matter.ONE_OWNER not in missing,
+        _TRY: False,
+    }
+    return FirstSteps(steps=[replace(step, is_done=done) for step, done in steps.items()])

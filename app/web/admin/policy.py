@@ -136,6 +136,8 @@ def save(tx: Session, seat: Seat) -> ResponseReturnValue:
 def ask_remove(tx: Session, seat: Seat, application_id: uuid.UUID) -> ResponseReturnValue:
     """Ask whether an application is to follow the organization's rule again."""
     application = _application(tx, seat, str(application_id))
+    if services().policies.find(tx, seat.organization, application) is None:
+        raise NotFound("policy")
     general = rule_of(services().policies.find(tx, seat.organization))
     now = services().clock.now()
     return confirm(

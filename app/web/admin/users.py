@@ -22,14 +22,14 @@ from app.web.support import services
 blueprint = noun("users")
 
 SORTS: dict[str, tuple[Sort, bool, str]] = {
-    "-last_verified": (Sort.LAST_VERIFIED, True, "Last verified, newest first"),
-    "last_verified": (Sort.LAST_VERIFIED, False, "Last verified, oldest first"),
+    "-last_verified": (Sort.LAST_VERIFIED, True, "Last verified, newest"),
+    "last_verified": (Sort.LAST_VERIFIED, False, "Last verified, oldest"),
     "name": (Sort.NAME, False, "Name, A to Z"),
     "-name": (Sort.NAME, True, "Name, Z to A"),
     "email": (Sort.EMAIL, False, "Email, A to Z"),
     "-email": (Sort.EMAIL, True, "Email, Z to A"),
-    "-added": (Sort.ADDED, True, "Added, newest first"),
-    "added": (Sort.ADDED, False, "Added, oldest first"),
+    "-added": (Sort.ADDED, True, "Added, newest"),
+    "added": (Sort.ADDED, False, "Added, oldest"),
 }
 """How an address says what to sort by; the first is meant if it says nothing of these."""
 

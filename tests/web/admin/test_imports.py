@@ -472,6 +472,38 @@ def test_a_worker_that_wakes_up_too_late_changes_nothing(
     assert by_administrators(harbor).count("user:created") == 1200
 
 
+def test_a_worker_that_wakes_up_beside_another_has_lost_the_job(
+    harbor: Harbor, nadia: actors.Administrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both see a job that runs; the heartbeat tells whose it is."""
+    brings(nadia, many(1700), "users.jsonl")
+    works(harbor)
+    starts(nadia)
+    slept = imports.Imports._do
+
+    def sleeps(self: Any, *args: Any) -> None:
+        monkeypatch.undo()
+        slept(self, *args)
+        harbor.clock.advance(SILENT.total_seconds() + 1)
+        with monkeypatch.context() as patched:
+            cut_after(patched, 1)  # the other one is somewhere in the middle
+            with pytest.raises(PowerCut):
+                works(harbor)
+
+    monkeypatch.setattr(imports.Imports, "_do", sleeps)
+    assert works(harbor)
+    assert len(emails(harbor)) == 1001
+    assert job(harbor).status is ImportStatus.RUNNING
+    silent = harbor.services.import_jobs._work._next
+    harbor.clock.advance(SILENT.total_seconds() + 1)
+    seen = silent()
+    assert seen is not None
+    assert works(harbor)
+    assert not harbor.services.import_jobs._work.work(seen)
+    nadia.browser.goes_to(nadia.browser.path)
+    assert tiles(nadia) == [1700, 0, 0, 0]
+
+
 def test_of_two_workers_one_gets_a_job(harbor: Harbor, nadia: actors.Administrator) -> None:
     brings(nadia)
     starts(nadia)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from html import unescape
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -96,7 +97,7 @@ def test_pages_go_on_where_the_last_one_ended(harbor: Harbor) -> None:
 def copy(harbor: Harbor, message: Message, subject: str) -> None:
     """Put a later message in that says the same under another subject."""
     harbor.clock.advance(1)
-    new = {"id": uuid.uuid4(), "subject": subject, "created_at": harbor.clock.now()}
+    new: dict[str, Any] = {"id": uuid.uuid4(), "subject": subject, "created_at": harbor.clock.now()}
     vault = crypto.Vault(crypto.parse_keys(ENCRYPTION_KEYS))
     body = vault.seal(harbor.text_of(message).encode(), place=body_place(new["id"]))
     columns = {one.key: getattr(message, one.key) for one in sa.inspect(Message).column_attrs}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -388,7 +389,8 @@ def test_a_secret_that_still_overlaps_and_a_new_signing_key_are_told(
 def test_no_question_of_the_page_reads_a_whole_table(harbor: Harbor, calm: Administrator) -> None:
     """100,000 users and 1,000,000 verifications stay usable because indexes answer."""
     asked: list[tuple[str, object]] = []
-    engine = harbor.wire.client.application.extensions["gatehouse"].database.engine
+    app = harbor.wire.client.application  # type: ignore[attr-defined]
+    engine = app.extensions["gatehouse"].database.engine
     sa.event.listen(
         engine,
         "before_cursor_execute",
@@ -411,7 +413,7 @@ def test_no_question_of_the_page_reads_a_whole_table(harbor: Harbor, calm: Admin
 BIG = r"(users|verifications|events|authenticators)(_\d+)?"
 
 
-def plan(harbor: Harbor, statement: str, values: object) -> list[str]:
+def plan(harbor: Harbor, statement: str, values: Any) -> list[str]:
     with harbor.services.database.engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)

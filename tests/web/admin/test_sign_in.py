@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -78,7 +79,8 @@ def test_odd_input_at_the_sign_in_is_only_wrong(harbor: Harbor, field: str) -> N
     ):
         browser = harbor.browser()
         browser.goes_to("/admin/sign-in")
-        reply = browser.submits(**{"email": "a@b.example", "password": "x", field: odd})
+        fields: dict[str, Any] = {"email": "a@b.example", "password": "x", field: odd}
+        reply = browser.submits(**fields)
         assert reply.status == 422, odd
 
 

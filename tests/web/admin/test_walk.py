@@ -48,12 +48,15 @@ def routes(harbor: Harbor) -> Iterator[tuple[str, str, str, Action | None]]:
             yield rule.endpoint, method, rule.rule, action
 
 
+_WORDS = {"form": "csv", "ending": "csv"}
+
+
 def filled(rule: str, place: str, ids: dict[str, str] | None = None) -> str:
     """Return an address for a rule: real ids where they are known, else made-up ones."""
     path = rule.replace("/admin/<environment>/<domain>", place)
 
     def value(found: re.Match[str]) -> str:
-        return (ids or {}).get(found[2]) or str(uuid.uuid4())
+        return (ids or {}).get(found[2]) or _WORDS.get(found[2]) or str(uuid.uuid4())
 
     return re.sub(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>", value, path)
 
@@ -113,7 +116,8 @@ def test_to_an_outsider_no_page_opens(harbor: Harbor) -> None:
             data = {"csrf_token": visitor.form_token} if method == "POST" else None
             reply = harbor.wire.request(method, path, headers=headers, cookies=cookies, data=data)
             if method == "POST" and not cookies:
-                assert reply.status == 400, endpoint  # no form token without a cookie
+                # No form token without a cookie; uploads are read only once a role is proved.
+                assert reply.status in {303, 400}, endpoint
                 continue
             assert reply.status == 303, (endpoint, reply.status)
             assert reply.location == "/admin/sign-in", endpoint
@@ -200,6 +204,7 @@ def test_ids_of_another_organization_are_unknown_within_one_s_own(harbor: Harbor
     owner.at("/administrators/invite")
     owner.browser.submits(1, email="bo@harbor.example", role="auditor")
     theirs = ids_of(harbor)
+    theirs["applications"].remove(harbor.notes.client_id)  # it serves all of the sandbox
     other = pier(harbor)
     eve = harbor.administrator(Role.OWNER, "eve@pier.example", organization=other)
     eve.browser.goes_to("/admin/profile")
@@ -207,7 +212,7 @@ def test_ids_of_another_organization_are_unknown_within_one_s_own(harbor: Harbor
     tried = 0
     for endpoint, method, rule, action in routes(harbor):
         names = re.findall(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", rule)[2:]
-        if action is None or not names or names == ["filename"]:
+        if action is None or not {*names} - {*_WORDS}:
             continue
         for number in range(
             max(len(theirs.get(OF_TABLE.get(name, ""), [])) for name in names) or 1
@@ -237,8 +242,8 @@ def test_a_get_changes_nothing(harbor: Harbor) -> None:
     ids = {name: (ids_of(harbor).get(table) or [""])[0] for name, table in OF_TABLE.items()}
     ids["user_id"] = harbor.ada
     for endpoint, method, rule, action in routes(harbor):
-        if method != "GET" or action is None or "export" in rule:
-            continue
+        if method != "GET" or action is None or re.search("export|download", endpoint):
+            continue  # what is carried out of the house is recorded
         status = asks(owner, "GET", filled(rule, owner.place, ids))
         assert status < 500, endpoint
         opened += status == 200

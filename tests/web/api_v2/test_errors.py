@@ -287,6 +287,16 @@ def user_not_found(harbor: Harbor) -> Reply:
     return asks(harbor, user_id=str(uuid.uuid4()))
 
 
+@provokes
+def user_suspended(harbor: Harbor) -> Reply:
+    with harbor.services.database.writing() as tx:
+        user = harbor.services.directory.find(tx, harbor.organization, harbor.ada)
+        harbor.services.user_care.suspend(
+            tx, OPERATOR, harbor.organization, user, why="Laptop stolen."
+        )
+    return asks(harbor)
+
+
 @ONE_DATABASE
 @pytest.mark.parametrize("name", sorted(ERRORS))
 def test_every_type_of_error_is_met(harbor: Harbor, name: str) -> None:
@@ -332,12 +342,32 @@ def test_every_type_of_error_of_the_token_call_is_met(harbor: Harbor, name: str)
 # The code and the list
 
 ELSEWHERE = {
+    **dict.fromkeys(
+        (
+            "already_administrator",
+            "invitation_used",
+            "invited_another",
+            "last_owner",
+            "shared_administrator",
+            "sign_in_first",
+        ),
+        "administrators are invited and changed in the admin area",
+    ),
+    **dict.fromkeys(
+        ("import_over", "too_many_imports"), "files are brought in the admin area, too"
+    ),
     "domain_taken": "the command line alone lets somebody choose a domain",
     "next_key_too_young": "keys are rotated on the command line",
+    "secret_replaced": "a form of the admin area was sent twice",
+    "user_not_suspended": "suspensions are lifted in the admin area",
     "seed_removed": "of a row of an import",
 }
 """Refusals that no call of the API is answered by."""
-GENERAL = {"app/errors.py", "app/web/support/error_pages.py"}
+GENERAL = {
+    "app/errors.py",
+    "app/services/import_work.py",
+    "app/web/support/error_pages.py",
+}
 """Where a type is handed on, and has no name yet."""
 
 
