@@ -170,6 +170,26 @@ def _without_index(element: unindexed, compiler: SQLCompiler, **kwargs: Any) -> 
     return f"+{compiler.process(element.clauses, **kwargs)}"
 
 
+class on_sqlite(FunctionElement[bool]):  # noqa: N801  (the same)
+    """A condition that follows from the others, said for SQLite alone, whose planner needs it."""
+
+    inherit_cache = True
+    type = sa.types.NullType()  # a truth value would be compared with 1, and no index be seen
+
+    def __init__(self, condition: sa.ColumnElement[bool]) -> None:
+        super().__init__(condition)
+
+
+@compiles(on_sqlite)
+def _no_condition(_element: on_sqlite, _compiler: SQLCompiler, **_kwargs: Any) -> str:
+    return "true"
+
+
+@compiles(on_sqlite, "sqlite")
+def _the_condition(element: on_sqlite, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"({compiler.process(element.clauses, **kwargs)})"
+
+
 def _pool(url: str) -> dict[str, Any]:
     if sa.make_url(url).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": _LOCK_SECONDS}}

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.db import unindexed
 from app.models import (
     Administrator,
     AdministratorRole,
@@ -51,8 +52,10 @@ class Choice:
 
 def names_of(tx: Session, organization: Organization, events: Sequence[Event]) -> Names:
     """Return the names of all that these events of the organization speak of."""
-    acting = [event.actor.partition(":") for event in events]
-    actors = {kind: {_uuid(told) for one, _, told in acting if one == kind} for kind, *_ in acting}
+    actors: dict[str, set[uuid.UUID | None]] = {}
+    for event in events:
+        kind, _, told = event.actor.partition(":")
+        actors.setdefault(kind, set()).add(_uuid(told))
     applications = {event.application_id for event in events} | actors.get("application", set())
     return Names(
         users=_found(
@@ -102,7 +105,7 @@ def applications_of(tx: Session, organization: Organization) -> list[Choice]:
 def _is_mine(
     model: type[User] | type[ApiKey], organization: Organization
 ) -> sa.ColumnElement[bool]:
-    return model.organization_id == organization.id
+    return unindexed(model.organization_id) == organization.id
 
 
 def _found(

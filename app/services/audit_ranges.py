@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from app.db import on_sqlite
 from app.models import Event
 
 USER = "user"
@@ -53,7 +54,11 @@ def along(way: Way, span: Span, *, newer: bool) -> sa.Select[Event]:
         bound = zip(columns, values, strict=True)
         return sa.tuple_(*(sa.literal(value, column.type) for column, value in bound))
 
-    ranged = sa.select(Event).where(key >= edge(span.first), key < edge(span.last))
+    # SQLite finds whole keys by their first column alone, as the id is the number of its rows.
+    each = [column == value for column, value in way.items()]
+    found = sa.and_(*each, Event.id >= span.first, Event.id < span.last)
+    within = (key >= edge(span.first), key < edge(span.last))
+    ranged = sa.select(Event).where(*within, on_sqlite(found))
     if Event.actor in way:
         ranged = ranged.where(sa.text(f"events.actor <> '{USER}'"))
     return ranged.order_by(*(one.asc() if newer else one.desc() for one in columns))

@@ -99,22 +99,25 @@ class Tally:
 
     def written(self) -> dict[str, Any]:
         """Return what `read` reads."""
-        return {
-            "counts": [[c.application, c.purpose, c.kind, c.accepted, n] for c, n in self._sorted],
-            "times": [[application, step, n] for (application, step), n in self.times.items()],
-        }
-
-    @property
-    def _sorted(self) -> list[tuple[Cell, int]]:
-        return sorted(self.counts.items())
+        times: dict[str, dict[str, int]] = {}
+        for (application, step), number in sorted(self.times.items()):
+            times.setdefault(application, {})[str(step)] = number
+        counts = [
+            [cell.application, cell.purpose, cell.kind, cell.accepted, number]
+            for cell, number in sorted(self.counts.items())
+        ]
+        return {"counts": counts, "times": times}
 
     @classmethod
     def read(cls, written: dict[str, Any]) -> Tally:
         """Return what was written."""
-        return cls(
-            Counter({Cell(*names): number for *names, number in written["counts"]}),
-            Counter({(name, step): number for name, step, number in written["times"]}),
-        )
+        times = {
+            (application, int(step)): number
+            for application, steps in written["times"].items()
+            for step, number in steps.items()
+        }
+        counts = {Cell(*names): number for *names, number in written["counts"]}
+        return cls(Counter(counts), Counter(times))
 
 
 @lru_cache(100_000)

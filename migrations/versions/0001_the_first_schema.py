@@ -841,7 +841,11 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("recovery_codes", schema=None) as batch_op:
         batch_op.create_index(
-            batch_op.f("ix_recovery_codes_authenticator_id"), ["authenticator_id"], unique=False
+            "ix_recovery_codes_pending",
+            ["authenticator_id"],
+            unique=False,
+            sqlite_where=sa.text("authenticator_id IS NOT NULL"),
+            postgresql_where=sa.text("authenticator_id IS NOT NULL"),
         )
         batch_op.create_index(
             batch_op.f("ix_recovery_codes_user_id_recovery_codes_code_hash"),
@@ -973,7 +977,11 @@ def downgrade() -> None:
     op.drop_table("verifications")
     with op.batch_alter_table("recovery_codes", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_recovery_codes_user_id_recovery_codes_code_hash"))
-        batch_op.drop_index(batch_op.f("ix_recovery_codes_authenticator_id"))
+        batch_op.drop_index(
+            "ix_recovery_codes_pending",
+            sqlite_where=sa.text("authenticator_id IS NOT NULL"),
+            postgresql_where=sa.text("authenticator_id IS NOT NULL"),
+        )
 
     op.drop_table("recovery_codes")
     with op.batch_alter_table("challenges", schema=None) as batch_op:
