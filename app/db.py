@@ -170,7 +170,7 @@ def _without_index(element: unindexed, compiler: SQLCompiler, **kwargs: Any) -> 
     return f"+{compiler.process(element.clauses, **kwargs)}"
 
 
-class on_sqlite(FunctionElement[bool]):  # noqa: N801  (the same)
+class on_sqlite(FunctionElement[Any]):  # noqa: N801  (the same)
     """A condition that follows from the others, said for SQLite alone, whose planner needs it."""
 
     inherit_cache = True

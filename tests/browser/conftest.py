@@ -146,6 +146,6 @@ def stage(chrome: Browser, clock: FixedClock, database_url: str, tmp_path: Path)
     for each in (server, back):
         each.shutdown()
         each.server_close()
-    for each in (wired, app.extensions["gatehouse"]):
-        each.database.engine.dispose()
+    wired.database.engine.dispose()
+    app.extensions["gatehouse"].database.engine.dispose()
     assert found.complaints == []
