@@ -154,7 +154,7 @@ class Bulk:
             purpose=self._sql("CASE i % 10 WHEN 0 THEN 'recovery' ELSE 'verification' END"),
             accepted=self._sql("i % 25 <> 3"),
             reason=self._sql("CASE i % 25 WHEN 3 THEN 'wrong' END"),
-            took_ms=self._sql("3000 + (i * 7919) % 40000"),
+            took_ms=self._sql("3000 + (i % 9973) * 7919 % 40000"),
             at=self._ago(_spread()),
         )
 

@@ -126,15 +126,16 @@ apt_install() {
 }
 
 # setuptools goes first: a package that comes as source is then built with the locked one, not
-# with one that pip would fetch for the build without asking for a hash.
+# with one that pip would fetch for the build without asking for a hash. The lock is whole, so pip
+# follows no dependencies: where one names an extra, older ones look past the pin for a newer release.
 install_packages() {
     say "Installing $1"
     local first
     first="$(mktemp)"
     awk '/^[^ #]/ { wanted = /^setuptools==/ } wanted' "$1" >"$first"
-    pip_install --require-hashes -r "$first"
+    pip_install --no-deps --require-hashes -r "$first"
     rm -f "$first"
-    pip_install --require-hashes --no-build-isolation --use-pep517 -r "$1"
+    pip_install --no-deps --require-hashes --no-build-isolation --use-pep517 -r "$1"
 }
 
 install_ourselves() {

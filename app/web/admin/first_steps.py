@@ -78,7 +78,7 @@ _INVITE = Step(
     needs=Action.SEE_ADMINISTRATORS,
 )
 _TRY = Step(
-    icon="tick",
+    icon="app",
     title="See the first user confirm",
     says="Try it from the application’s own page. The figures appear here then.",
     endpoint="admin_applications.index",
