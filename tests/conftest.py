@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
@@ -36,6 +37,7 @@ from app.services.api_keys import Permission
 from app.services.audit import OPERATOR
 from app.services.enrollment import Ground
 from app.services.verification import Occasion
+from app.web.support import address_limits
 from app.wiring import Services, wire
 from tests import actors
 
@@ -124,21 +126,25 @@ def _administer(server: sa.URL, statement: str) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh, migrated database that holds the signing keys and nothing else."""
-    yield from fresh_database(request, tmp_path)
+    yield from fresh_database(request)
 
 
-def fresh_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+def fresh_database(request: pytest.FixtureRequest) -> Iterator[str]:
     """Copy the template of the database that the test is run with."""
     if request.param == "sqlite":
-        path = folder / "gatehouse.sqlite3"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        original: Path = request.getfixturevalue("sqlite_template")
+        path = original.with_name("test.sqlite3")
+        for left in path.parent.glob("test.sqlite3*"):
+            left.unlink()
+        shutil.copy(original, path)
         yield f"sqlite:///{path}"
         return
     server: sa.URL = request.getfixturevalue("postgres")
     template: sa.URL = request.getfixturevalue("postgres_template")
-    name = f"t{os.getpid()}_{time.monotonic_ns()}"
+    # The same address for each test, so that an application can be kept from one to the next.
+    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     _administer(server, f"CREATE DATABASE {name} TEMPLATE {template.database} STRATEGY FILE_COPY")
     yield server.set(database=name).render_as_string(hide_password=False)
     _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
@@ -189,14 +195,49 @@ def make_config(database_url: str, data_dir: Path, **more: Any) -> Config:
     return Config.model_validate(settings)
 
 
+class LentClock:
+    """The clock of an application that outlives a test: it shows that test's time."""
+
+    def __init__(self) -> None:
+        self.lender = FixedClock(START)
+
+    def now(self) -> datetime:
+        return self.lender.now()
+
+
+_KEPT: dict[str, tuple[Flask, LentClock]] = {}
+
+
+@contextlib.contextmanager
+def application(config: Config, clock: FixedClock) -> Iterator[Flask]:
+    """An application with these settings, kept for later tests: one takes longer than most of them.
+
+    Its state is in the database, which each test has fresh, but for the limits of addresses.
+    """
+    key = repr(sorted(config.model_dump(exclude={"data_dir"}).items(), key=str)) + config.database
+    if key not in _KEPT:
+        lent = LentClock()
+        _KEPT[key] = create_app(config, clock=lent), lent
+    app, lent = _KEPT[key]
+    lent.lender = clock
+    address_limits.forget()
+    yield app
+    app.extensions["gatehouse"].database.engine.dispose()
+
+
 @pytest.fixture
-def services(config: Config, clock: FixedClock) -> Iterator[Services]:
+def app(config: Config, clock: FixedClock) -> Iterator[Flask]:
+    with application(config, clock) as found:
+        yield found
+
+
+@pytest.fixture
+def services(app: Flask) -> Services:
     """The services on the test's database, for arranging what no front door offers yet."""
-    wired = wire(config, clock)
+    wired: Services = app.extensions["gatehouse"]
     with wired.database.writing() as tx:
         wired.tokens.ensure_keys(tx)
-    yield wired
-    wired.database.engine.dispose()
+    return wired
 
 
 class InProcess:
@@ -242,10 +283,8 @@ def keep_cookies(jar: dict[str, str], headers: list[str]) -> None:
 
 
 @pytest.fixture
-def client_wire(config: Config, clock: FixedClock, services: Services) -> Iterator[InProcess]:
-    app = create_app(config, clock=clock)
-    yield InProcess(app.test_client(use_cookies=False))
-    app.extensions["gatehouse"].database.engine.dispose()
+def client_wire(app: Flask, services: Services) -> InProcess:
+    return InProcess(app.test_client(use_cookies=False))
 
 
 PASSWORD = "violet tram orbits the lighthouse"
@@ -451,13 +490,12 @@ def stage(
 ) -> Iterator[Harbor]:
     """Put the same cast before an application with other settings."""
     config = make_config(database_url, data_dir, **settings)
-    app = create_app(config, clock=clock)
-    wired = app.extensions["gatehouse"]
-    with wired.database.writing() as tx:
-        wired.tokens.ensure_keys(tx)
-    carrier = InProcess(app.test_client(use_cookies=False), config.base_url)
-    yield Harbor(carrier, wired, clock, config.base_url)
-    wired.database.engine.dispose()
+    with application(config, clock) as app:
+        wired = app.extensions["gatehouse"]
+        with wired.database.writing() as tx:
+            wired.tokens.ensure_keys(tx)
+        carrier = InProcess(app.test_client(use_cookies=False), config.base_url)
+        yield Harbor(carrier, wired, clock, config.base_url)
 
 
 @pytest.fixture

@@ -119,9 +119,9 @@ class Stage:
 
 
 @pytest.fixture(params=["sqlite"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh database on SQLite, unless a test asks for both."""
-    yield from fresh_database(request, tmp_path)
+    yield from fresh_database(request)
 
 
 @pytest.fixture
