@@ -134,6 +134,7 @@ class Bulk:
             id=self._id(3),
             user_id=self._id(1, f"1 + i % {USERS}"),
             code_hash=self._sql("'hash' || i"),
+            length=16,
             used_at=sa.case((self._sql(f"i < {USERS}"), self._ago("i")), else_=sa.null()),
             created_at=self._ago("i"),
         )

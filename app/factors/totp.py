@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import unicodedata
+from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 from urllib.parse import quote, urlencode
@@ -83,7 +84,7 @@ class Totp:
     ) -> Outcome:
         """Judge a code: right for a step near now, and newer than the last one accepted."""
         codes, code = _codes(secret, parameters), normalize(answer)
-        period = int(parameters.get("period", USUAL["period"]))
+        period = shown(parameters).period
         current = int(now.timestamp()) // period
         oldest = current - tolerance.window
         newest = current + (0 if tolerance.strict else tolerance.window)
@@ -97,6 +98,25 @@ class Totp:
         if far:
             return Refused(reason=Reason.CLOCK_OFF, step=far[0], drift=(far[0] - current) * period)
         return Refused(reason=Reason.WRONG)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What an authenticator shows.
+
+    Attributes:
+        digits: of each code.
+        period: seconds from one code to the next.
+    """
+
+    digits: int
+    period: int
+
+
+def shown(parameters: Parameters) -> Shown:
+    """Return what an authenticator with these parameters shows."""
+    given = {**USUAL, **parameters}
+    return Shown(digits=int(given["digits"]), period=int(given["period"]))
 
 
 def unusual(parameters: Parameters) -> dict[str, str | int]:
@@ -115,10 +135,9 @@ def normalize(answer: str) -> str:
 
 
 def _codes(secret: bytes, parameters: Parameters) -> HOTP:
-    given = {**USUAL, **parameters}
-    algorithm = ALGORITHMS[str(given["algorithm"])]()
+    algorithm = ALGORITHMS[str(parameters.get("algorithm", USUAL["algorithm"]))]()
     # Seeds that were taken over may be shorter than RFC 4226 asks.
-    return HOTP(secret, int(given["digits"]), algorithm, enforce_key_length=False)
+    return HOTP(secret, shown(parameters).digits, algorithm, enforce_key_length=False)
 
 
 def _without_colon(name: str) -> str:

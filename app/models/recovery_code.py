@@ -29,6 +29,8 @@ class RecoveryCode(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     code_hash: Mapped[str]
+    length: Mapped[int]
+    """Letters and digits; the setting may be another by now."""
     authenticator_id: Mapped[uuid.UUID | None] = mapped_column(
         ForeignKey("authenticators.id", ondelete="CASCADE")
     )

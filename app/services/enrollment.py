@@ -56,7 +56,7 @@ class Ground(StrEnum):
 
     @property
     def issues_codes(self) -> bool:
-        """Whether five new recovery codes come with it; the others leave the codes as they are."""
+        """Whether new recovery codes come with it; the others leave the codes as they are."""
         return self in {Ground.FIRST, Ground.INVITED, Ground.FORCED}
 
     @property

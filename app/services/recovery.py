@@ -63,6 +63,7 @@ class Recovery:
                 user_id=user.id,
                 authenticator_id=pending.id if pending else None,
                 code_hash=self._vault.hash(recovery_code.normalize(code), purpose=_PURPOSE),
+                length=settings.recovery_code_length,
                 created_at=self._clock.now(),
             )
             for code in codes
@@ -94,6 +95,11 @@ class Recovery:
         """Return how many codes the user could still use."""
         unused = sa.select(sa.func.count()).where(_working(user), RecoveryCode.used_at.is_(None))
         return tx.scalar(unused) or 0
+
+    def length(self, tx: Session, user: User) -> int:
+        """Return how many letters and digits each of the user's codes has."""
+        theirs = sa.select(RecoveryCode.length).where(_working(user)).limit(1)
+        return tx.scalar(theirs) or recovery_code.LENGTH
 
     def refusal(self, user: User) -> Refused | None:
         """Tell why no code of the user is judged now, whatever it is."""

@@ -54,11 +54,13 @@ class RecoveryState:
 
     Attributes:
         remaining: codes that could still be used.
+        length: how many letters and digits each has.
         recovered: whether one was accepted in this session.
         refusal: why none is judged now, and until when.
     """
 
     remaining: int
+    length: int
     recovered: bool
     refusal: Refused | None
 
@@ -146,10 +148,8 @@ class Visits:
         self, tx: Session, actor: Actor, session: GatewaySession, answer: str
     ) -> Confirmed | Refused:
         """Judge the first code of the authenticator that this session began."""
-        pending, ground = (
-            self._enrollment.pending(tx, session.user, session),
-            self._ground(tx, session),
-        )
+        pending = self._enrollment.pending(tx, session.user, session)
+        ground = self._ground(tx, session)
         if self.step(tx, session) is not Step.ENROLL or pending is None or ground is None:
             return Refused(reason=Reason.EXPIRED)
         verdict = self._enrollment.confirm(
@@ -252,16 +252,15 @@ class Visits:
     def recovery(self, tx: Session, session: GatewaySession) -> RecoveryState:
         """Return how the user stands with recovery codes."""
         user = session.user
-        refusal = self._recovery.refusal(user)
-        if (
-            refusal is None
-            and user.recovery_retry_at
-            and user.recovery_retry_at > self._clock.now()
-        ):
-            refusal = Refused(reason=Reason.LOCKED, retry_at=user.recovery_retry_at)
+        refusal, retry_at = self._recovery.refusal(user), user.recovery_retry_at
+        if refusal is None and retry_at and retry_at > self._clock.now():
+            refusal = Refused(reason=Reason.LOCKED, retry_at=retry_at)
         recovered = self._verifications.accepted(tx, session, Purpose.RECOVERY) is not None
         return RecoveryState(
-            remaining=self._recovery.remaining(tx, user), recovered=recovered, refusal=refusal
+            remaining=self._recovery.remaining(tx, user),
+            length=self._recovery.length(tx, user),
+            recovered=recovered,
+            refusal=refusal,
         )
 
     def recover(

@@ -114,7 +114,7 @@ def test_recovery_codes_are_copied_and_downloaded(stage: Stage) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == phone.key
     page.get_by_label("Type the code the app shows").fill(stage.code(phone))
     page.get_by_role("button", name="Confirm code").click()
-    codes = page.get_by_label("Your five recovery codes").input_value()
+    codes = page.get_by_label("Your recovery codes").input_value()
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_text("Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == codes
@@ -192,7 +192,7 @@ def _recover_error(stage: Stage, page: Page) -> None:
 
 def _recovered(stage: Stage, page: Page) -> None:
     _codes(stage, page)
-    code = page.get_by_label("Your five recovery codes").input_value().split()[0]
+    code = page.get_by_label("Your recovery codes").input_value().split()[0]
     page.get_by_role("button", name="I have saved them").click()
     stage.arrives(page)
     page.get_by_role("link", name="Use a recovery code").click()

@@ -15,7 +15,9 @@ from urllib.parse import quote
 from flask import render_template, url_for
 from flask_babel import force_locale
 
+from app.factors import totp
 from app.services.brands import Look
+from app.services.method_settings import TotpSettings
 from app.web.support.branding import PageBrand
 
 _PERSON = "you@example.com"
@@ -40,15 +42,18 @@ class Preview:
     html: str
 
 
-def previews(look: Look, application: str, page: str, language: str) -> list[Preview]:
+def previews(
+    look: Look, application: str, settings: TotpSettings, page: str, language: str
+) -> list[Preview]:
     """Return one page in both schemes.
 
     Args:
         application: name of the one that sends people here.
+        settings: of new authenticators.
         page: `challenge`, `enroll` or `recover`.
         language: that the page speaks.
     """
-    facts = _facts(look, application)
+    facts = _facts(look, application, settings)
     with force_locale(language):
         pages = {
             scheme: render_template(_TEMPLATES[page], **facts, **_frame(look, scheme))
@@ -81,7 +86,7 @@ def picture(look: Look) -> str | None:
     return f"data:image/png;base64,{b64encode(look.logo).decode()}"
 
 
-def _facts(look: Look, application: str) -> dict[str, Any]:
+def _facts(look: Look, application: str, settings: TotpSettings) -> dict[str, Any]:
     label = f"{quote(look.name, safe='')}:{quote(_PERSON)}"
     uri = f"otpauth://totp/{label}?secret={_KEY}&issuer={quote(look.name, safe='')}"
     return {
@@ -90,7 +95,8 @@ def _facts(look: Look, application: str) -> dict[str, Any]:
         "application": Made(name=application),
         "person": Made(email=_PERSON),
         "prompt": Made(view={"uri": uri, "key": _KEY}),
+        "shown": totp.shown(settings.parameters),
         "recovery": Made(recovered=False),
-        "state": Made(remaining=5),
+        "state": Made(remaining=settings.recovery_codes),
         "codes_follow": True,
     }

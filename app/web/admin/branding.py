@@ -11,6 +11,7 @@ from app.errors import Invalid
 from app.services.brand_colours import checked_colour
 from app.services.brand_logos import MOST_BYTES
 from app.services.brands import Look
+from app.services.method_settings import settings_of
 from app.services.roles import Action
 from app.texts import LANGUAGES
 from app.web.admin.brand_form import LANGUAGE_NAMES, BrandForm, keep_logo, published
@@ -149,6 +150,7 @@ def _render(tx: Session, seat: Seat, form: BrandForm, look: Look, status: int = 
     allow_requests()
     applications = services().overview.applications(tx, seat.organization)
     application = next((one.name for one in applications), "Your application")
+    settings = settings_of(services().method_settings.find(tx, seat.organization))
     return render(
         "admin/branding/index.html",
         seat,
@@ -157,7 +159,7 @@ def _render(tx: Session, seat: Seat, form: BrandForm, look: Look, status: int = 
         languages={one: LANGUAGE_NAMES[one] for one in LANGUAGES},
         verdict=verdict(look),
         logo=picture(look),
-        previews=previews(look, application, *form.shown),
+        previews=previews(look, application, settings, *form.shown),
         has_brand=services().brands.of(tx, seat.organization) is not None,
         may_change=seat.may(Action.CHANGE_BRAND),
     )

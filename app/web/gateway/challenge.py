@@ -7,6 +7,7 @@ import uuid
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from app.factors import totp
 from app.factors.base import Refused
 from app.models import Authenticator, GatewaySession, Intent
 from app.services.visits import Step
@@ -14,7 +15,7 @@ from app.web.gateway.done import send_back
 from app.web.gateway.visit import blueprint, next_page, page, render, user
 from app.web.support import services
 from app.web.support.forms import CodeForm
-from app.web.support.sentences import sentence
+from app.web.support.sentences import recovery_sentence, sentence
 
 
 @blueprint.get("/choose")
@@ -96,6 +97,7 @@ def _render(
     *,
     status: int,
 ) -> ResponseReturnValue:
+    shown = totp.shown(authenticator.parameters)
     return render(
         f"factors/{authenticator.kind}/challenge.html",
         session,
@@ -104,7 +106,8 @@ def _render(
         others=len(services().visits.choices(tx, session)) > 1,
         bypass=services().bypass_codes.fits(tx, session),
         refused=refused,
-        error=sentence(refused, typed) if refused else None,
+        shown=shown,
+        error=sentence(refused, typed, digits=shown.digits) if refused else None,
         typed=typed,
     )
 
@@ -112,12 +115,14 @@ def _render(
 def _render_recovery(
     tx: Session, session: GatewaySession, refused: Refused | None, typed: str = "", *, status: int
 ) -> ResponseReturnValue:
+    state = services().visits.recovery(tx, session)
+    error = recovery_sentence(refused, typed, length=state.length) if refused else None
     return render(
         "gateway/recover.html",
         session,
         status,
-        state=services().visits.recovery(tx, session),
+        state=state,
         refused=refused,
-        error=sentence(refused, typed, recovery=True) if refused else None,
+        error=error,
         typed=typed,
     )

@@ -6,6 +6,7 @@ from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from app.factors import totp
 from app.factors.base import Refused
 from app.models import GatewaySession, SessionStatus
 from app.services.visits import Step
@@ -77,12 +78,14 @@ def _render(
     pending = services().visits.pending(tx, session)
     if pending is None:
         return next_page(tx, session)
+    shown = totp.shown(pending.parameters)
     return render(
         f"factors/{pending.kind}/enroll.html",
         session,
         200 if refused is None else 422,
         prompt=services().visits.prompt(tx, session, pending),
-        error=sentence(refused, typed) if refused else None,
+        shown=shown,
+        error=sentence(refused, typed, digits=shown.digits) if refused else None,
         refused=refused,
         recovery=services().visits.recovery(tx, session),
         typed=typed,

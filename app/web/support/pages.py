@@ -13,7 +13,7 @@ from flask_babel import format_date
 from app.config import Config
 from app.web.support import access_log
 from app.web.support.qr import QrCode
-from app.web.support.sentences import in_words
+from app.web.support.sentences import in_letters, in_words
 
 _YEAR = 31536000
 
@@ -32,7 +32,7 @@ def init_app(app: Flask, config: Config) -> None:
         return url_for("static", filename=name, v=version(name))
 
     app.jinja_env.filters.update(
-        in_words=in_words, iso=_iso, clock=clock, day=day, duration=duration
+        in_words=in_words, in_letters=in_letters, iso=_iso, clock=clock, day=day, duration=duration
     )
     app.jinja_env.globals.update(asset=asset, qr=_qr, reference=access_log.request_id)
 

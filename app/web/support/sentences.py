@@ -17,29 +17,42 @@ def _(text: str, **values: object) -> str:
     return str(gettext(text, **values))
 
 
-def sentence(refused: Refused, typed: str, *, recovery: bool = False) -> str:
-    """Return what the user reads about a refused answer.
+def sentence(refused: Refused, typed: str, *, digits: int) -> str:
+    """Return what the user reads about a refused code from the app.
 
     Args:
         refused: why it was refused.
         typed: what the user typed.
-        recovery: whether a recovery code was asked for, and not a code from the app.
+        digits: how many a code has.
     """
-    waits = refused.retry_at is not None and refused.reason is not Reason.RECOVERY_LIMITED
-    if refused.reason is Reason.LOCKED or waits:
+    if refused.reason is Reason.LOCKED or refused.retry_at is not None:
         return _locked(refused.retry_at)
     if refused.reason is Reason.MALFORMED:
-        return _malformed_recovery(typed) if recovery else _malformed(typed)
+        return _malformed(typed, digits)
     if refused.reason is Reason.CLOCK_OFF:
         return _clock_off(refused.drift or 0)
-    if recovery:
-        return _recovery(refused)
     return {
         Reason.WRONG: _("That code is not right. Type the code that the app shows now."),
         Reason.REPLAYED: _("That code was already used. Type the next one when it appears."),
         Reason.EXPIRED: _("This step is over. Go on with the page that opens now."),
         Reason.TOO_MANY: _("There were too many wrong codes. Start again from the application."),
     }[refused.reason]
+
+
+def recovery_sentence(refused: Refused, typed: str, *, length: int) -> str:
+    """Return what the user reads about a refused recovery code.
+
+    Args:
+        refused: why it was refused.
+        typed: what the user typed.
+        length: how many letters and digits a code has.
+    """
+    waits = refused.retry_at is not None and refused.reason is not Reason.RECOVERY_LIMITED
+    if refused.reason is Reason.LOCKED or waits:
+        return _locked(refused.retry_at)
+    if refused.reason is Reason.MALFORMED:
+        return _malformed_recovery(typed, length)
+    return _recovery(refused)
 
 
 def link_sentence(refused: Refused, typed: str) -> str:
@@ -74,18 +87,24 @@ def in_words(moment: datetime) -> str:
     return str(format_timedelta(left, granularity="second", threshold=1.2))
 
 
-def _malformed(typed: str) -> str:
+def in_letters(number: int) -> str:
+    """Return a number of digits as it stands in a sentence, such as "six"."""
+    return {6: _("six"), 7: _("seven"), 8: _("eight")}.get(number, str(number))
+
+
+def _malformed(typed: str, digits: int) -> str:
+    number = in_letters(digits)
     if not typed.strip():
-        return _("Type the six digits that the app shows.")
+        return _("Type the %(number)s digits that the app shows.", number=number)
     if recovery_code.well_formed(typed):
         return _("That looks like a recovery code. Choose “Use a recovery code” below.")
-    return _("A code has six digits. Type all six that the app shows.")
+    return _("A code has %(number)s digits. Type all %(number)s that the app shows.", number=number)
 
 
-def _malformed_recovery(typed: str) -> str:
+def _malformed_recovery(typed: str, length: int) -> str:
     if not typed.strip():
         return _("Type one of the recovery codes that you saved.")
-    return _("A recovery code has 16 letters and digits. Type all of them.")
+    return _("A recovery code has %(num)s letters and digits. Type all of them.", num=length)
 
 
 def _recovery(refused: Refused) -> str:

@@ -614,6 +614,23 @@ def test_a_preview_shows_each_page_and_what_is_wrong_as_published(harbor: Harbor
 
 
 @ONE_DATABASE
+def test_a_preview_tells_the_numbers_of_the_organization_s_own_settings(harbor: Harbor) -> None:
+    with harbor.services.database.writing() as tx:
+        harbor.services.method_settings.change(
+            tx, OPERATOR, harbor.organization, digits=8, period=60, recovery_codes=9
+        )
+    nadia = harbor.administrator()
+    nadia.at("/branding")
+    for page, words in (
+        ("challenge", "Eight-digit code"),
+        ("enroll", "a new code every 60 seconds"),
+        ("recover", "You have 9 codes left."),
+    ):
+        saves(nadia, to="/preview", page=page)
+        assert all(words in Page(document).text for document in screens(nadia)), page
+
+
+@ONE_DATABASE
 def test_nothing_in_a_preview_can_do_anything(harbor: Harbor) -> None:
     nadia = harbor.administrator()
     reply = nadia.at("/branding")
