@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import limits
+from phonenumbers import SUPPORTED_REGIONS
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -68,6 +69,7 @@ class Config(BaseSettings):
     waits: Annotated[dict[int, timedelta], NoDecode] = WAITS
     address_limit: str = "600 per minute"
     key_limit: str = "1000 per second"
+    default_country: str = "US"
     log_format: Literal["json", "text"] = "text"
 
     @field_validator("base_url")
@@ -138,6 +140,13 @@ class Config(BaseSettings):
         except ValueError:
             raise ValueError("must read such as 600 per minute") from None
         return value
+
+    @field_validator("default_country")
+    @classmethod
+    def _is_a_country(cls, value: str) -> str:
+        if value.upper() not in SUPPORTED_REGIONS:
+            raise ValueError("must be the two letters of a country, such as FR")
+        return value.upper()
 
     @model_validator(mode="after")
     def _data_dir_is_absolute(self) -> Config:

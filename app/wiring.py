@@ -47,6 +47,9 @@ from app.services.recovery import Recovery
 from app.services.retention import Retention
 from app.services.seal_checks import SealChecks
 from app.services.seals import Seals
+from app.services.send_figures import SendFigures
+from app.services.sending_limits import SendingLimits
+from app.services.sending_rules import Rulebook
 from app.services.sign_ins import SignIns
 from app.services.tallies import Tallies
 from app.services.tokens import Tokens
@@ -78,6 +81,9 @@ class Services:
     tokens: Tokens
     idempotency: Idempotency
     limits: Limits
+    sending_rules: Rulebook
+    sending_limits: SendingLimits
+    send_figures: SendFigures
     audit: Audit
     audit_search: AuditSearch
     seals: Seals
@@ -139,6 +145,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     delivery = Delivery(clock, vault)
     directory = Directory(clock, delivery, audit)
     limits = Limits(config, audit)
+    sending_rules = Rulebook(config, clock, audit)
+    send_figures = SendFigures(clock, sending_rules)
     recovery = Recovery(clock, vault, method_settings, audit)
     challenges = Challenges(clock, vault, method_settings, delivery, audit)
     verifications = Verifications(
@@ -197,6 +205,9 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         tokens=tokens,
         idempotency=Idempotency(clock, vault),
         limits=limits,
+        sending_rules=sending_rules,
+        sending_limits=SendingLimits(vault, sending_rules, send_figures, audit),
+        send_figures=send_figures,
         audit=audit,
         audit_search=AuditSearch(database),
         seals=seals,
@@ -205,7 +216,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         delivery=delivery,
         inbox=Inbox(vault),
         overview=Overview(clock, tallies, user_states),
-        attention=Attention(clock, tallies, method_settings),
+        attention=Attention(clock, tallies, method_settings, send_figures),
         tallies=tallies,
         recovery=recovery,
         enrollment=enrollment,

@@ -190,6 +190,7 @@ def make_config(database_url: str, data_dir: Path, **more: Any) -> Config:
         "secret_key": "a secret key of the tests, long enough",
         "encryption_keys": ENCRYPTION_KEYS,
         "account_domain": "harbor-account",
+        "default_country": "FR",
         **more,
     }
     return Config.model_validate(settings)
@@ -580,6 +581,7 @@ def environment_of(config: Config) -> dict[str, str]:
         "GATEHOUSE_ENCRYPTION_KEYS": config.encryption_keys.get_secret_value(),
         "GATEHOUSE_ACCOUNT_DOMAIN": config.account_domain,
         "GATEHOUSE_LOG_FORMAT": config.log_format,
+        "GATEHOUSE_DEFAULT_COUNTRY": config.default_country,
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 
 class Reason(StrEnum):
-    """Why an attempt was refused."""
+    """Why an attempt was refused, or a message with a code."""
 
     MALFORMED = "malformed"
     """It can't be an answer at all, so it was not judged."""
@@ -29,6 +29,17 @@ class Reason(StrEnum):
     """So many were replaced by recovery codes that a human has to look."""
     EXPIRED = "expired"
     TOO_MANY = "too_many"
+    COOLDOWN = "cooldown"
+    """The last message to the same recipient was sent a moment ago."""
+    SEND_LIMIT = "send_limit"
+    """So many messages were sent that no more are, for some time."""
+    BUDGET_SPENT = "budget_spent"
+    """The organization pays for no more messages this month."""
+    COUNTRY_NOT_ALLOWED = "country_not_allowed"
+    NUMBER_REFUSED = "number_refused"
+    """No number at all, or one that is never texted or called."""
+    CHANNEL_OFF = "channel_off"
+    """The organization doesn't send by this channel."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,7 @@ from app.models.policy import Policy, PolicyMode, PolicySkip
 from app.models.recovery_code import RecoveryCode
 from app.models.result import Result
 from app.models.seal import Seal
+from app.models.sending import SendCooldown, SendCount, SendingRules, SendScope
 from app.models.signing_key import KeyState, KeyUse, SigningKey
 from app.models.user import User
 from app.models.verification import Purpose, Verification
@@ -77,6 +78,10 @@ __all__ = [
     "Result",
     "Role",
     "Seal",
+    "SendCooldown",
+    "SendCount",
+    "SendScope",
+    "SendingRules",
     "SessionStatus",
     "SigningKey",
     "User",

@@ -28,6 +28,7 @@ from app.models import (
 from app.services.application_reach import select_applications, select_serving
 from app.services.method_settings import MethodSettings
 from app.services.overview import People
+from app.services.send_figures import SendFigures
 from app.services.tallies import DAY, Tallies, count
 from app.services.user_states import UserStatus
 
@@ -47,7 +48,12 @@ class Matter(StrEnum):
     UNSEALED = "unsealed"
     """The worker doesn't run: events are recorded, but not sealed."""
     METHODS_OFF = "methods_off"
+    BUDGET_SPENT = "budget_spent"
+    """No code is sent by the phone network before the next month."""
+    SENDS_CAPPED = "sends_capped"
+    """The same for today: as many were sent as an organization may in a day."""
     REFUSALS = "refusals"
+    BUDGET_LOW = "budget_low"
     LOCKED = "locked"
     OVERDUE = "overdue"
     DEADLINE = "deadline"
@@ -67,7 +73,7 @@ class Found:
 
     Attributes:
         number: how many users, answers or rows it is about.
-        usual: how many there are on a usual day.
+        usual: how many there are on a usual day, or may be at most.
         at: since when, or until when.
         name: of what it is about.
         id: of the same, as an address names it.
@@ -84,10 +90,17 @@ class Found:
 class Attention:
     """Looks after an organization."""
 
-    def __init__(self, clock: Clock, tallies: Tallies, method_settings: MethodSettings) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        tallies: Tallies,
+        method_settings: MethodSettings,
+        send_figures: SendFigures,
+    ) -> None:
         self._clock = clock
         self._tallies = tallies
         self._method_settings = method_settings
+        self._send_figures = send_figures
 
     def needed(self, tx: Session, organization: Organization, people: People) -> list[Found]:
         """Return all that needs attention, the most pressing first.
@@ -98,6 +111,7 @@ class Attention:
         found = [
             *self._unsealed(tx),
             *self._methods_off(tx, organization, people),
+            *self._sends(tx, organization),
             *self._refusals(tx, organization),
             *_people(people),
             *self._deadlines(tx, organization, people),
@@ -121,6 +135,15 @@ class Attention:
     ) -> Iterator[Found]:
         if people.enrolled and not self._method_settings.offered(tx, organization):
             yield Found(matter=Matter.METHODS_OFF, number=people.enrolled)
+
+    def _sends(self, tx: Session, organization: Organization) -> Iterator[Found]:
+        budget = self._send_figures.budget(tx, organization)
+        if budget.is_spent:
+            yield Found(matter=Matter.BUDGET_SPENT, number=budget.most, at=budget.until)
+        elif budget.is_low:
+            yield Found(matter=Matter.BUDGET_LOW, number=budget.sent, usual=budget.most)
+        if capped := self._send_figures.capped_today(tx, organization):
+            yield Found(matter=Matter.SENDS_CAPPED, number=capped)
 
     def _refusals(self, tx: Session, organization: Organization) -> Iterator[Found]:
         """Compare the last 24 hours with the two weeks that were over before them."""

@@ -15,13 +15,13 @@ from app.errors import Invalid, NotFound, Refusal
 from app.models import Organization, User
 from app.services.audit import Actor, Audit, EventKind
 from app.services.delivery import Delivery
+from app.services.phone_numbers import checked_phone_number
 from app.services.user_fields import (
     UserChanges,
     apply,
     checked,
     checked_email,
     checked_external_id,
-    checked_phone_number,
     email_key,
     name_keys,
 )

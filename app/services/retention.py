@@ -13,6 +13,7 @@ from app.clock import Clock
 from app.db import Database, lock, touched_one
 from app.errors import Invalid
 from app.models import Event, Organization, Seal
+from app.services import send_counts
 from app.services.audit import SYSTEM, Actor, Audit, EventKind
 from app.services.seals import BATCH, Seals, ids_of, in_groups
 
@@ -79,6 +80,8 @@ class Retention:
     def purge(self) -> bool:
         """Delete some of the events that are older than their organization keeps them.
 
+        Counts of messages that nobody asks for any more go with them.
+
         Returns:
             Whether there may be more to delete at once.
         """
@@ -88,7 +91,11 @@ class Retention:
             )
             asked = tx.execute(limited.order_by(Organization.id)).all()
         more = [self._purge_some(owner, max(days or SHORTEST, SHORTEST)) for owner, days in asked]
-        return any(more)
+        return any([*more, self._purge_counts()])
+
+    def _purge_counts(self) -> bool:
+        with self._database.writing() as tx:
+            return send_counts.purge(tx, self._clock.now())
 
     def _purge_some(self, organization_id: uuid.UUID, days: int) -> bool:
         with self._database.reading() as tx:

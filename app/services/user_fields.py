@@ -5,11 +5,11 @@ from __future__ import annotations
 import unicodedata
 from typing import Any, TypedDict
 
-import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from app.errors import Invalid
 from app.models import User
+from app.services.phone_numbers import checked_phone_number
 
 _EXTERNAL_ID_LENGTH = 255
 _MOST_IN_PROFILE = 50
@@ -125,21 +125,6 @@ def _is_plain(given: str, *usual: str) -> bool:
     ones: with these, an address would reach the account of another.
     """
     return unicodedata.normalize("NFKC", given) == given and given.lower() in usual
-
-
-def checked_phone_number(value: str) -> str:
-    """Return the number in E.164, such as +33612345678.
-
-    Raises:
-        Invalid: it is not a possible number with its country code.
-    """
-    try:
-        number = phonenumbers.parse(value, None)
-    except phonenumbers.NumberParseException:
-        number = None
-    if number is None or not phonenumbers.is_valid_number(number):
-        raise Invalid("phone_number", "write it in E.164, such as +33612345678.")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def checked_external_id(value: str) -> str:

@@ -274,6 +274,63 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_import_jobs_status"), ["status"], unique=False)
 
     op.create_table(
+        "send_cooldowns",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("recipient_hash", sa.String(), nullable=False),
+        sa.Column("sends", sa.Integer(), nullable=False),
+        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_send_cooldowns_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "organization_id", "recipient_hash", name=op.f("pk_send_cooldowns")
+        ),
+    )
+    with op.batch_alter_table("send_cooldowns", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_send_cooldowns_expires_at"), ["expires_at"], unique=False
+        )
+
+    op.create_table(
+        "send_counts",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("scope", sa.String(length=40), nullable=False),
+        sa.Column("begins_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("refused", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_send_counts_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "organization_id", "scope", "begins_at", "key", name=op.f("pk_send_counts")
+        ),
+    )
+    with op.batch_alter_table("send_counts", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_send_counts_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
+        "sending_rules",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_sending_rules_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("organization_id", name=op.f("pk_sending_rules")),
+    )
+    op.create_table(
         "invitations",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -1085,6 +1142,15 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_invitations_organization_id"))
 
     op.drop_table("invitations")
+    op.drop_table("sending_rules")
+    with op.batch_alter_table("send_counts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_send_counts_expires_at"))
+
+    op.drop_table("send_counts")
+    with op.batch_alter_table("send_cooldowns", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_send_cooldowns_expires_at"))
+
+    op.drop_table("send_cooldowns")
     with op.batch_alter_table("import_jobs", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_import_jobs_status"))
         batch_op.drop_index(batch_op.f("ix_import_jobs_organization_id"))

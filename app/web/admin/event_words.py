@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.factors.base import Reason
-from app.models import Event
+from app.models import Event, SendScope
 from app.services.audit import EventKind
 
 OK, WARN, BAD, PLAIN = "ok", "warn", "bad", ""
@@ -122,6 +122,14 @@ WORDS: dict[EventKind, Words] = {
     EventKind.RESULT_ISSUED: Words("Result issued to the application", PLAIN),
     EventKind.RESULT_REDEEMED: Words("Result redeemed by the application", PLAIN),
     EventKind.RESULT_REPLAYED: Words("Result redeemed a second time", BAD),
+    EventKind.SENDING_BUDGET_ALARMED: Words(
+        "Most of the month’s message budget spent", WARN, ": {sent} of {budget}"
+    ),
+    EventKind.SENDING_BUDGET_SPENT: Words(
+        "Month’s message budget spent, sending stopped", BAD, " at {budget}"
+    ),
+    EventKind.SENDING_REFUSED: Words("Message not sent", BAD, ": {refusal}, by {way}"),
+    EventKind.SENDING_RULES_CHANGED: Words("Rules for messages changed", WARN, ": {changed}"),
     EventKind.SIGNING_KEY_ROTATED: Words("Signing key rotated", WARN),
     EventKind.USERS_EXPORTED: Words("Users exported", WARN, ": {count} of them"),
     EventKind.USERS_IMPORTED: Words("Users imported", WARN, ": {created} new, {updated} changed"),
@@ -147,8 +155,31 @@ REFUSALS = {
     Reason.REENROLLMENT_LIMIT.value: "too many re-enrollments",
     Reason.EXPIRED.value: "too late",
     Reason.TOO_MANY.value: "too many wrong codes",
+    Reason.COOLDOWN.value: "too soon after the last one",
+    Reason.SEND_LIMIT.value: "too many messages",
+    Reason.BUDGET_SPENT.value: "budget spent",
+    Reason.COUNTRY_NOT_ALLOWED.value: "country not allowed",
+    Reason.NUMBER_REFUSED.value: "number of a kind that gets no messages",
+    Reason.CHANNEL_OFF.value: "channel off",
 }
-"""Why an answer was refused, by the `reason` in an event's detail."""
+"""Why an answer or a message was refused, by the `reason` in an event's detail."""
+
+CAPS = {
+    SendScope.NUMBER.value: "to one recipient in a day",
+    SendScope.USER.value: "to one user in a day",
+    SendScope.ADDRESS.value: "for one address in an hour",
+    SendScope.PREFIX.value: "to numbers that begin alike in an hour",
+    SendScope.ORGANIZATION.value: "for the organization in a day",
+}
+"""Of what there were too many messages, by the `limit` in an event's detail."""
+
+CHANNELS = {
+    "sms": "text message",
+    "whatsapp": "WhatsApp",
+    "voice": "phone call",
+    "email": "email",
+}
+"""Ways of a message, by the `channel` in an event's detail."""
 
 SUBJECTS = {
     "administrator": "Administrators",
@@ -171,6 +202,8 @@ SUBJECTS = {
     "recovery_codes": "Recovery codes",
     "reenrollment": "Re-enrollments",
     "result": "Results",
+    "sending": "Messages",
+    "sending_rules": "Rules for messages",
     "signing_key": "Signing keys",
     "user": "Users",
     "verification": "Verifications",
@@ -201,7 +234,10 @@ def _told(detail: Mapping[str, Any]) -> dict[str, str]:
     if kind := told.get("kind"):
         told["method"] = METHODS.get(kind, kind)
     if reason := told.get("reason"):
-        told["refusal"] = REFUSALS.get(reason, reason.replace("_", " "))
+        of_what = CAPS.get(told.get("limit", ""), "")
+        told["refusal"] = f"{REFUSALS.get(reason, reason.replace('_', ' '))} {of_what}".strip()
+    if channel := told.get("channel"):
+        told["way"] = CHANNELS.get(channel, channel)
     if mode := told.get("mode"):
         told["mode"] = mode.replace("_", " ")
     for names in {"changed", "fields"} & set(told):

@@ -79,6 +79,47 @@ def _methods_off(found: Found) -> Told:
     )
 
 
+def _budget_spent(found: Found) -> Told:
+    return Told(
+        icon="warning",
+        tone="bad",
+        title="The month’s budget for messages is spent",
+        says=f"All {found.number:,} are sent. No code goes out by text message, WhatsApp or call "
+        f"before {day(found.at) if found.at else ''}.",
+        endpoint="admin_audit.index",
+        values={"kind": EventKind.SENDING_BUDGET_SPENT.value},
+        button="See when it ended",
+        needs=Action.SEE_AUDIT,
+    )
+
+
+def _budget_low(found: Found) -> Told:
+    return Told(
+        icon="warning",
+        tone="warn",
+        title="Most of the month’s budget for messages is spent",
+        says=f"{found.number:,} of {found.usual:,} are sent. At the last one, sending stops.",
+        endpoint="admin_audit.index",
+        values={"kind": EventKind.SENDING_BUDGET_ALARMED.value},
+        button="See the alarm",
+        needs=Action.SEE_AUDIT,
+    )
+
+
+def _sends_capped(found: Found) -> Told:
+    return Told(
+        icon="warning",
+        tone="bad",
+        title="No more codes are sent by phone today",
+        says=f"The day’s cap is reached; {number_of(found.number, 'message', 'was', 'were')} "
+        "refused since. Look who causes them.",
+        endpoint="admin_audit.index",
+        values={"kind": EventKind.SENDING_REFUSED.value},
+        button="See refused messages",
+        needs=Action.SEE_AUDIT,
+    )
+
+
 def _refusals(found: Found) -> Told:
     return Told(
         icon="warning",
@@ -209,7 +250,10 @@ def _key_rotated(found: Found) -> Told:
 _WORDS: dict[Matter, Callable[[Found], Told]] = {
     Matter.UNSEALED: _unsealed,
     Matter.METHODS_OFF: _methods_off,
+    Matter.BUDGET_SPENT: _budget_spent,
+    Matter.SENDS_CAPPED: _sends_capped,
     Matter.REFUSALS: _refusals,
+    Matter.BUDGET_LOW: _budget_low,
     Matter.LOCKED: _locked,
     Matter.OVERDUE: _overdue,
     Matter.DEADLINE: _deadline,

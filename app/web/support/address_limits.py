@@ -7,7 +7,6 @@ keep load off, while the limits that safety rests on are in the database (`app.s
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address, ip_network
 from math import ceil
 
 from flask import Flask, Response, current_app, g, request
@@ -17,6 +16,7 @@ from limits import RateLimitItem, parse
 from app.clock import SystemClock
 from app.config import Config
 from app.errors import Refusal
+from app.services.client_addresses import party_of
 from app.web.support import services
 
 _limiter = Limiter(key_func=lambda: request.remote_addr or "", storage_uri="memory://")
@@ -54,7 +54,7 @@ def count_stranger() -> None:
     Raises:
         Refusal: `rate_limited`.
     """
-    _count(current_app.extensions[_STRANGERS], _network(request.remote_addr or ""))
+    _count(current_app.extensions[_STRANGERS], party_of(request.remote_addr or ""))
 
 
 def count_key(client_id: str) -> None:
@@ -97,12 +97,3 @@ def _say_what_is_left(response: Response, item: RateLimitItem, who: str) -> None
 
 def _wait(reset: float) -> timedelta:
     return datetime.fromtimestamp(reset, UTC) - SystemClock().now()  # the limiter's own clock
-
-
-def _network(address: str) -> str:
-    """Return what one party can be expected to hold: an IPv4 address, or an IPv6 network of 64."""
-    try:
-        peer = ip_address(address)
-    except ValueError:
-        return address
-    return str(peer if peer.version == 4 else ip_network((int(peer), 64), strict=False))
