@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -14,13 +16,20 @@ from urllib.parse import urlsplit
 
 import limits
 from phonenumbers import SUPPORTED_REGIONS
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from app import crypto
+from app import addresses, crypto, mail_servers
 
 PREFIX = "GATEHOUSE_"
 _SECRET_CHARACTERS = 32
@@ -71,6 +80,12 @@ class Config(BaseSettings):
     key_limit: str = "1000 per second"
     default_country: str = "US"
     log_format: Literal["json", "text"] = "text"
+    mail_from: str | None = None
+    smtp_url: SecretStr | None = None
+    outbound_networks: Annotated[tuple[Network, ...], NoDecode] = ()
+    ca_file: Path | None = None
+    twilio_url: str = "https://api.twilio.com"
+    vonage_url: str = "https://rest.nexmo.com"
 
     @field_validator("base_url")
     @classmethod
@@ -102,7 +117,7 @@ class Config(BaseSettings):
             raise ValueError("must start with postgresql:// or sqlite:///")
         return SecretStr(url.render_as_string(hide_password=False))
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "outbound_networks", mode="before")
     @classmethod
     def _are_networks(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -147,6 +162,43 @@ class Config(BaseSettings):
         if value.upper() not in SUPPORTED_REGIONS:
             raise ValueError("must be the two letters of a country, such as FR")
         return value.upper()
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_a_sender(cls, value: str | None) -> str | None:
+        if value is not None:
+            mail_servers.sender(value)
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_a_mail_server(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None:
+            mail_servers.parse(value.get_secret_value())
+            if not info.data.get("mail_from"):
+                raise ValueError(f"needs {PREFIX}MAIL_FROM beside it")
+        return value
+
+    @field_validator("ca_file")
+    @classmethod
+    def _holds_certificates(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        path, found = value.expanduser().absolute(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        with suppress(OSError):
+            found.load_verify_locations(path)
+        if not found.cert_store_stats()["x509"]:
+            raise ValueError("must be a readable file of certificates (PEM)")
+        return path
+
+    @field_validator("twilio_url", "vonage_url")
+    @classmethod
+    def _is_a_vendor(cls, value: str) -> str:
+        try:
+            addresses.target(value)
+        except addresses.NotAllowed as refused:
+            raise ValueError(str(refused)) from None
+        return value.rstrip("/")
 
     @model_validator(mode="after")
     def _data_dir_is_absolute(self) -> Config:

@@ -839,6 +839,17 @@ BROKEN = [
     ("SIGNING_ALGORITHM", "HS256", "ES256"),
     ("SIGNING_ALGORITHM", "none", "ES256"),
     ("ACCOUNT_DOMAIN", "x" * 101, "100"),
+    ("SMTP_URL", "smtp://user:hushhush@mail.example/path", "smtp://"),
+    ("SMTP_URL", "smtp://user:hush/hush@mail.example", "smtp://"),
+    ("SMTP_URL", "smtps://user:hushhush@mail.example?tls=none", "smtps://"),
+    ("SMTP_URL", "smtp://user:hushhush@mail.example", "GATEHOUSE_MAIL_FROM"),
+    ("MAIL_FROM", "Gatehouse", "such as"),
+    ("MAIL_FROM", "Gatehouse <a@b.example, c@d.example>", "such as"),
+    ("OUTBOUND_NETWORKS", "10.0.0.1/8", "10.0.0.1/8"),
+    ("CA_FILE", "/nonexistent/ca.pem", "PEM"),
+    ("CA_FILE", "/dev/null", "PEM"),
+    ("TWILIO_URL", "api.twilio.com", "https://"),
+    ("VONAGE_URL", "https://user@rest.nexmo.com", "user name"),
 ]
 
 
@@ -859,6 +870,7 @@ def test_a_setting_that_can_t_be_used_is_told_by_its_name(
             if name in {"SECRET_KEY", "ENCRYPTION_KEYS", "DATABASE_URL"}:
                 for part in re.split(r"[:,@]", value):
                     assert len(part) < 5 or part not in told
+            assert "hush" not in told
 
 
 def test_all_settings_that_can_t_be_used_are_told_at_once(newcomer: Operator) -> None:
@@ -888,6 +900,9 @@ GOOD = [
     ("DATABASE_URL", "sqlite:////srv/g.sqlite3", "database", "sqlite:////srv/g.sqlite3"),
     ("LOG_FORMAT", "json", "log_format", "json"),
     ("SIGNING_ALGORITHM", "Ed25519", "signing_algorithm", "Ed25519"),
+    ("MAIL_FROM", "Gatehouse <mfa@example.com>", "mail_from", "Gatehouse <mfa@example.com>"),
+    ("TWILIO_URL", "https://api.ie1.twilio.com/", "twilio_url", "https://api.ie1.twilio.com"),
+    ("VONAGE_URL", "", "vonage_url", "https://rest.nexmo.com"),
 ]
 
 
@@ -903,6 +918,12 @@ def test_a_good_setting_is_taken(
     monkeypatch.setenv("GATEHOUSE_TRUSTED_PROXIES", "10.0.0.0/8, ::1 ,192.0.2.7")
     networks = settings.load().trusted_proxies
     assert [str(network) for network in networks] == ["10.0.0.0/8", "::1/128", "192.0.2.7/32"]
+    monkeypatch.setenv("GATEHOUSE_OUTBOUND_NETWORKS", "10.1.0.0/16, fd00::/8")
+    networks = settings.load().outbound_networks
+    assert [str(network) for network in networks] == ["10.1.0.0/16", "fd00::/8"]
+    monkeypatch.setenv("GATEHOUSE_MAIL_FROM", "mfa@example.com")
+    monkeypatch.setenv("GATEHOUSE_SMTP_URL", "smtps://u:hush@mail.example")
+    assert "hush" not in repr(settings.load())
 
 
 def test_settings_never_show_their_secrets(config: Config) -> None:
