@@ -79,6 +79,7 @@ class Config(BaseSettings):
     address_limit: str = "600 per minute"
     key_limit: str = "1000 per second"
     default_country: str = "US"
+    sender_threads: int = Field(default=16, ge=1, le=200)
     log_format: Literal["json", "text"] = "text"
     mail_from: str | None = None
     smtp_url: SecretStr | None = None

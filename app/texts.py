@@ -45,6 +45,30 @@ def message(name: str, language: str, *, channel: str = "email", **facts: object
     return Text(subject=subject.strip(), body=body.strip() + "\n")
 
 
+def as_html(text: Text, language: str, *, code: str | None = None) -> str:
+    """Return a message as a page for mail programs, with its styles inside (they load none).
+
+    Args:
+        language: of the text.
+        code: what is to stand out, if there is one.
+    """
+    blocks = [block.split("\n") for block in text.body.strip().split("\n\n")]
+    letter = _html().get_template("_letter.email.html")
+    return letter.render(subject=text.subject, blocks=blocks, language=language, code=code)
+
+
+@cache
+def _html() -> Environment:
+    """Return the templates of mail as pages; these escape what they are given."""
+    return Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 @cache
 def _environment(language: str) -> Environment:
     environment = Environment(  # noqa: S701  (plain text has nothing to escape)

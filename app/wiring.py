@@ -8,6 +8,7 @@ from app import crypto
 from app.clock import Clock, SystemClock
 from app.config import Config
 from app.db import Database
+from app.providers import providers
 from app.services.administration import Administration
 from app.services.administrator_sessions import AdministratorSessions
 from app.services.administrators import Administrators
@@ -22,6 +23,7 @@ from app.services.authorization_codes import AuthorizationCodes
 from app.services.brands import Brands
 from app.services.bypass_codes import BypassCodes
 from app.services.challenges import Challenges
+from app.services.channels import Channels
 from app.services.delivery import Delivery
 from app.services.directory import Directory
 from app.services.enrollment import Enrollment
@@ -38,16 +40,19 @@ from app.services.limits import Limits
 from app.services.lockouts import Lockouts
 from app.services.magic_link_challenges import MagicLinkChallenges
 from app.services.magic_links import MagicLinks
+from app.services.message_reports import MessageReports
 from app.services.method_settings import MethodSettings
 from app.services.organizations import Organizations
 from app.services.overview import Overview
 from app.services.passes import Passes
 from app.services.policies import Policies
+from app.services.provider_accounts import ProviderAccounts
 from app.services.recovery import Recovery
 from app.services.retention import Retention
 from app.services.seal_checks import SealChecks
 from app.services.seals import Seals
 from app.services.send_figures import SendFigures
+from app.services.sender import Sender
 from app.services.sending_limits import SendingLimits
 from app.services.sending_rules import Rulebook
 from app.services.sign_ins import SignIns
@@ -71,6 +76,8 @@ class Services:
     clock: Clock
     database: Database
     method_settings: MethodSettings
+    channels: Channels
+    provider_accounts: ProviderAccounts
     policies: Policies
     lockouts: Lockouts
     organizations: Organizations
@@ -90,6 +97,8 @@ class Services:
     seal_checks: SealChecks
     retention: Retention
     delivery: Delivery
+    sender: Sender
+    message_reports: MessageReports
     inbox: Inbox
     overview: Overview
     attention: Attention
@@ -133,7 +142,9 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     audit = Audit(clock)
     seals = Seals(database, clock, vault)
     tallies = Tallies(database, clock)
-    method_settings = MethodSettings(audit)
+    provider_accounts = ProviderAccounts(clock, vault, audit, providers(config, clock))
+    method_settings = MethodSettings(provider_accounts, audit)
+    channels = Channels(method_settings, provider_accounts, audit)
     policies = Policies(clock, audit)
     user_states = UserStates(config, clock, policies)
     user_lists = UserLists(clock, user_states)
@@ -142,13 +153,13 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     tokens = Tokens(config, clock, vault, audit)
     authorization_codes = AuthorizationCodes(clock, vault, tokens, audit)
     applications = Applications(clock, vault, audit)
-    delivery = Delivery(clock, vault)
+    delivery = Delivery(config, clock, vault, channels)
     directory = Directory(clock, delivery, audit)
     limits = Limits(config, audit)
     sending_rules = Rulebook(config, clock, audit)
     send_figures = SendFigures(clock, sending_rules)
     recovery = Recovery(clock, vault, method_settings, audit)
-    challenges = Challenges(clock, vault, method_settings, delivery, audit)
+    challenges = Challenges(clock, vault, channels, delivery, audit)
     verifications = Verifications(
         clock, vault, limits, method_settings, challenges, recovery, delivery, audit
     )
@@ -195,6 +206,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         clock=clock,
         database=database,
         method_settings=method_settings,
+        channels=channels,
+        provider_accounts=provider_accounts,
         policies=policies,
         lockouts=Lockouts(clock, method_settings, user_states),
         organizations=organizations,
@@ -214,6 +227,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         seal_checks=SealChecks(database, seals),
         retention=Retention(database, clock, seals, audit),
         delivery=delivery,
+        sender=Sender(config, database, clock, vault, method_settings, provider_accounts),
+        message_reports=MessageReports(clock, provider_accounts),
         inbox=Inbox(vault),
         overview=Overview(clock, tallies, user_states),
         attention=Attention(clock, tallies, method_settings, send_figures),

@@ -32,7 +32,9 @@ class Job:
     run: Callable[[Services], bool]
 
 
+SEND = Job(name="send_messages", every=0.5, run=lambda services: services.sender.send_some())
 JOBS: tuple[Job, ...] = (
+    SEND,
     Job(name="seal_events", every=2, run=lambda services: services.seals.seal() == BATCH),
     Job(name="count_days", every=600, run=lambda services: services.tallies.count_finished()),
     Job(name="import_users", every=1, run=lambda services: services.import_jobs.run_next()),

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
@@ -17,9 +18,14 @@ _LAST_WORDS_SECONDS = 25
 
 
 class Companion:
-    """Keeps one `gatehouse worker` running as a child of this process."""
+    """Keeps one `gatehouse worker` running as a child of this process.
 
-    def __init__(self) -> None:
+    Args:
+        options: of that command.
+    """
+
+    def __init__(self, options: Sequence[str] = ()) -> None:
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self._not_before = 0.0
 
@@ -29,7 +35,7 @@ class Companion:
         if gone and time.monotonic() >= self._not_before:
             self._not_before = time.monotonic() + _PAUSE_SECONDS
             # It ends by itself when this process is no longer its parent, however that came.
-            words = ["worker", "--parent", str(os.getpid())]
+            words = ["worker", "--parent", str(os.getpid()), *self._options]
             run = "from app.cli import main; main()"
             self._process = subprocess.Popen([sys.executable, "-c", run, *words])  # noqa: S603
 
@@ -52,9 +58,9 @@ class Companion:
 class KeepingArbiter(Arbiter):  # type: ignore[misc]
     """Gunicorn's master process, which looks after the companion as after its web workers."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, options: Sequence[str] = ()) -> None:
         super().__init__(app)
-        self._companion = Companion()
+        self._companion = Companion(options)
 
     def manage_workers(self) -> None:
         """Replace what died."""

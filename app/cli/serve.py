@@ -38,9 +38,10 @@ class ServerLogs(Logger):  # type: ignore[misc]
 class Server(BaseApplication):  # type: ignore[misc]
     """Gunicorn with threads, set up from the command line alone."""
 
-    def __init__(self, options: dict[str, Any], *, with_worker: bool) -> None:
+    def __init__(self, options: dict[str, Any], *, with_worker: bool, with_sender: bool) -> None:
         self._options = options
         self._with_worker = with_worker
+        self._with_sender = with_sender
         super().__init__()
 
     def load_config(self) -> None:
@@ -51,7 +52,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until the process is told to stop."""
         if self._with_worker:
-            KeepingArbiter(self).run()
+            KeepingArbiter(self, () if self._with_sender else ("--no-sender",)).run()
         else:
             super().run()
 
@@ -72,8 +73,20 @@ class Server(BaseApplication):  # type: ignore[misc]
     show_default=True,
     help="Run `gatehouse worker` beside them.",
 )
+@click.option(
+    "--sender/--no-sender",
+    "with_sender",
+    default=True,
+    show_default=True,
+    help="Let that worker send the messages that wait.",
+)
 def command(
-    bind: str, workers: int, certfile: str | None, keyfile: str | None, with_worker: bool
+    bind: str,
+    workers: int,
+    certfile: str | None,
+    keyfile: str | None,
+    with_worker: bool,
+    with_sender: bool,
 ) -> None:
     """Serve the gateway until it is told to stop (SIGTERM or Ctrl-C)."""
     if (certfile is None) != (keyfile is None):
@@ -96,4 +109,5 @@ def command(
             "control_socket_disable": True,
         },
         with_worker=with_worker,
+        with_sender=with_sender,
     ).run()

@@ -9,19 +9,26 @@ import click
 
 from app import logs
 from app.cli.desk import services
-from app.worker import Worker
+from app.worker import JOBS, SEND, Worker
 
 
-@click.command("worker", short_help="Do what is due: seal events, delete old ones.")
+@click.command("worker", short_help="Do what is due: send messages, seal events.")
+@click.option(
+    "--sender/--no-sender",
+    "sends",
+    default=True,
+    show_default=True,
+    help="Send the messages that wait.",
+)
 @click.option("--parent", type=int, hidden=True, help="End when this process is not ours.")
-def command(parent: int | None) -> None:
+def command(parent: int | None, sends: bool) -> None:
     """Do what is due beside answering requests, until it is told to stop (SIGTERM or Ctrl-C).
 
     `gatehouse serve` runs one by itself. Any number may run at once, on any machine.
     """
     wired = services()
     logs.start(wired.config.log_format)
-    worker = Worker(wired)
+    worker = Worker(wired, [job for job in JOBS if sends or job is not SEND])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     worker.run(lambda: parent is None or os.getppid() == parent)

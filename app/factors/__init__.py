@@ -6,6 +6,13 @@ from app.factors.totp import Totp
 
 SECRET_FACTORS: dict[str, SecretFactor] = {factor.kind: factor for factor in (Totp(),)}
 MESSAGE_CODES: dict[str, MessageCode] = {
-    factor.kind: factor for factor in (MessageCode("sms", ("sms", "otp"), "urn:gatehouse:acr:sms"),)
+    factor.kind: factor
+    for factor in (
+        MessageCode("sms", ("sms", "otp"), "urn:gatehouse:acr:sms"),
+        MessageCode("whatsapp", ("otp",), "urn:gatehouse:acr:sms"),
+        MessageCode("voice", ("tel", "otp"), "urn:gatehouse:acr:sms"),
+        MessageCode("dual", ("otp",), "urn:gatehouse:acr:email"),
+        MessageCode("email", ("otp",), "urn:gatehouse:acr:email"),
+    )
 }
 FACTORS: dict[str, Factor] = {**SECRET_FACTORS, **MESSAGE_CODES}

@@ -48,9 +48,11 @@ class Accepted:
 
     Attributes:
         step: the counter that it used up; none at or below it is accepted again.
+        kind: as what it counts, if not as its authenticator's kind: by which channel a code came.
     """
 
     step: int
+    kind: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,10 +27,11 @@ from app.models.idempotency_key import IdempotencyKey
 from app.models.import_job import ImportJob, ImportStatus
 from app.models.invitation import Invitation
 from app.models.magic_link import MagicLink
-from app.models.message import Message
+from app.models.message import Message, MessageStatus
 from app.models.method_setting import MethodSetting
 from app.models.organization import CUSTOMERS, Environment, Organization
 from app.models.policy import Policy, PolicyMode, PolicySkip
+from app.models.provider_account import ProviderAccount
 from app.models.recovery_code import RecoveryCode
 from app.models.result import Result
 from app.models.seal import Seal
@@ -66,11 +67,13 @@ __all__ = [
     "KeyUse",
     "MagicLink",
     "Message",
+    "MessageStatus",
     "MethodSetting",
     "Organization",
     "Policy",
     "PolicyMode",
     "PolicySkip",
+    "ProviderAccount",
     "Purpose",
     "RecoveryCode",
     "ResponseMode",

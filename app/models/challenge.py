@@ -9,10 +9,16 @@ from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
+from app.models.types import name_of
+from app.models.verification import Purpose
 
 
 class Challenge(Base):
-    """A delivered code, kept only as a keyed hash; a new one replaces what is still open."""
+    """A delivered code, kept only as a keyed hash.
+
+    It answers for one authenticator, in one session (or for a backend, in none), for one purpose.
+    Of several at most the two newest work, until one of them is used.
+    """
 
     __tablename__ = "challenges"
 
@@ -22,7 +28,18 @@ class Challenge(Base):
         ForeignKey("authenticators.id", ondelete="CASCADE"), index=True
     )
     """Whose codes go where this one went."""
+    gateway_session_id: Mapped[str | None] = mapped_column(
+        ForeignKey("gateway_sessions.id", ondelete="CASCADE"), index=True
+    )
+    """The session on whose pages alone it works; none if a backend asked."""
+    purpose: Mapped[Purpose] = mapped_column(name_of(Purpose))
+    channel: Mapped[str]
+    """By which it went: `sms`, `whatsapp`, `voice`, `email`, or `dual` by two."""
     code_hash: Mapped[str]
+    second_hash: Mapped[str | None]
+    """Of the other code, where both are needed: the first went by e-mail, this one to the phone."""
+    reference: Mapped[str]
+    """Stands in the message and on the page, so that a person knows which belongs to which."""
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]

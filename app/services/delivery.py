@@ -1,26 +1,43 @@
-"""Messages to users: rows, written in the transaction of what they tell."""
+"""Messages to users: rows, written in the transaction of what they tell, and sent after it."""
 
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from babel.dates import format_datetime
 from sqlalchemy.orm import Session
 
 from app import texts
 from app.clock import Clock
+from app.config import Config
 from app.crypto import Vault
-from app.models import Authenticator, Environment, Message, Organization, User
+from app.models import (
+    Challenge,
+    Environment,
+    Message,
+    MessageStatus,
+    Organization,
+    User,
+)
 from app.services.audit import Actor
+from app.services.channels import Channels, filled
+from app.services.letters import Letter, sealed
+
+NOTICE_FOR = timedelta(days=3)
+"""So long a notice is tried before it is given up."""
 
 
 class Delivery:
-    """Writes messages; until there are channels, all of them stay captured."""
+    """Writes messages; senders take them (`app.services.sender`), but those of the sandbox."""
 
-    def __init__(self, clock: Clock, vault: Vault) -> None:
+    def __init__(self, config: Config, clock: Clock, vault: Vault, channels: Channels) -> None:
+        self._host = urlsplit(config.base_url).hostname or ""
         self._clock = clock
         self._vault = vault
+        self._channels = channels
 
     def notify(
         self,
@@ -58,55 +75,101 @@ class Delivery:
             by_administrator=by_administrator,
             **facts,
         )
-        owner = None if outlives_user else user.id
-        self._write(tx, user, "email", address or user.email, name, text, owner=owner)
+        self._write(
+            tx,
+            organization,
+            Message(
+                user_id=None if outlives_user else user.id,
+                channel="email",
+                recipient=address or user.email,
+                name=name,
+                language=language,
+                subject=text.subject,
+                expires_at=now + NOTICE_FOR,
+            ),
+            Letter(text=text.body, html=texts.as_html(text, language)),
+        )
 
     def send_code(
-        self, tx: Session, user: User, authenticator: Authenticator, *, code: str, minutes: int
-    ) -> None:
-        """Send a one-time code to what an authenticator stands for.
-
-        Args:
-            minutes: for how long it works.
-        """
-        organization = user.organization
-        text = texts.message(
-            "code",
-            _language(organization, user),
-            channel=authenticator.kind,
-            organization=organization.name,
-            code=code,
-            minutes=minutes,
-        )
-        recipient = authenticator.recipient or ""
-        self._write(tx, user, authenticator.kind, recipient, "code", text, owner=user.id)
-
-    def _write(
         self,
         tx: Session,
         user: User,
+        challenge: Challenge,
+        *,
+        code: str,
         channel: str,
         recipient: str,
-        name: str,
-        text: texts.Text,
-        *,
-        owner: uuid.UUID | None,
-    ) -> None:
-        message_id = uuid.uuid4()
-        tx.add(
+    ) -> Message:
+        """Send the code of a challenge.
+
+        Args:
+            code: in plain, for the message alone.
+            channel: by which it goes.
+            recipient: the address or number.
+        """
+        organization = user.organization
+        language = _language(organization, user)
+        minutes = int((challenge.expires_at - challenge.created_at).total_seconds()) // 60
+        facts = {
+            "code": code,
+            "minutes": str(minutes),
+            "organization": organization.name,
+            "reference": challenge.reference,
+        }
+        text = self.code_text(tx, organization, channel, language, facts)
+        html = texts.as_html(text, language, code=code) if channel == "email" else None
+        return self._write(
+            tx,
+            organization,
             Message(
-                id=message_id,
-                organization_id=user.organization_id,
-                user_id=owner,
+                user_id=user.id,
+                challenge_id=challenge.id,
                 channel=channel,
                 recipient=recipient,
-                name=name,
+                name="code",
+                language=language,
                 subject=text.subject,
-                body=self._vault.seal(text.body.encode(), place=body_place(message_id)),
-                status="captured",
-                created_at=self._clock.now(),
-            )
+                expires_at=challenge.expires_at,
+            ),
+            Letter(text=text.body, html=html, variables=facts),
         )
+
+    def code_text(
+        self,
+        tx: Session,
+        organization: Organization,
+        channel: str,
+        language: str,
+        facts: dict[str, str],
+    ) -> texts.Text:
+        """Return what a message with a code says: the organization's own words, or ours.
+
+        What nobody may leave out is added here: never to share it, and, by SMS, the form that
+        binds the code to our address (https://wicg.github.io/sms-one-time-codes/).
+        """
+        ours = texts.message("code", language, channel=channel, host=self._host, **facts)
+        own = self._channels.settings(tx, organization, channel).texts.get(language)
+        body = ours.body
+        if own is not None:
+            warning = texts.message("code_warning", language, channel=channel, **facts)
+            body = f"{filled(own, facts).strip()}\n{warning.body}"
+        if channel == "sms":
+            body = f"{body.strip()}\n\n@{self._host} #{facts['code']}\n"
+        return texts.Text(subject=ours.subject, body=body)
+
+    def _write(
+        self, tx: Session, organization: Organization, message: Message, letter: Letter
+    ) -> Message:
+        now = self._clock.now()
+        captured = organization.environment is Environment.SANDBOX
+        message.id = uuid.uuid4()
+        message.organization_id = organization.id
+        message.body = sealed(self._vault, message.id, letter)
+        message.status = MessageStatus.CAPTURED if captured else MessageStatus.QUEUED
+        message.due_at = None if captured else now
+        message.created_at = now
+        tx.add(message)
+        return message
 
 
 def _is_administrator(organization: Organization, actor: Actor) -> bool:
@@ -119,8 +182,3 @@ def _language(organization: Organization, user: User) -> str:
     wish = user.profile.get("locale")
     personal = wish if isinstance(wish, str) else None
     return texts.language_of(personal, organization.locale) or "en"
-
-
-def body_place(message_id: uuid.UUID) -> str:
-    """Return where a message's text stands, to bind the sealed one to it."""
-    return f"messages.body:{message_id}"

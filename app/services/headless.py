@@ -22,10 +22,10 @@ from app.models import (
     Verification,
 )
 from app.services.audit import Actor
-from app.services.challenges import Challenges
+from app.services.challenges import Asked, Challenges
 from app.services.enrollment import Enrollment, Ground
 from app.services.limits import Answering, Limits, locked
-from app.services.method_settings import METHODS, MethodSettings
+from app.services.method_settings import GATEWAY, METHODS, MethodSettings
 from app.services.recovery import REENROLLMENTS, Recovery
 from app.services.standing import demand_unsuspended
 from app.services.verification import Occasion, Verifications, live
@@ -141,7 +141,7 @@ class Headless:
             return Begun(
                 authenticator=pending, prompt=prompt, recovery_codes=codes, remaining=remaining
             )
-        asked = self._challenges.create(tx, actor, user, pending)
+        asked = self._ask(tx, actor, user, pending)
         return Begun(
             authenticator=pending,
             prompt=None,
@@ -207,7 +207,7 @@ class Headless:
             )
         if spent := self._limits.spent(user, Answering(authenticators=(by_message,)), now=now):
             raise locked(spent.retry_at)
-        asked = self._challenges.create(tx, actor, user, by_message)
+        asked = self._ask(tx, actor, user, by_message)
         return Posed(
             request_id=asked.challenge.id,
             challenged_at=now,
@@ -250,6 +250,13 @@ class Headless:
             return Judged(request_id=request_id, judged_at=now, refused=verdict)
         used = verdict.purpose is Purpose.RECOVERY
         return Judged(request_id=request_id, judged_at=now, refused=None, recovery_code_used=used)
+
+    def _ask(self, tx: Session, actor: Actor, user: User, authenticator: Authenticator) -> Asked:
+        """Make a code, and send it, or hand it over for the application to send."""
+        if self._method_settings.of_user(tx, user).sms_delivery == GATEWAY:
+            kind = authenticator.kind
+            return self._challenges.send(tx, actor, user, authenticator, channel=kind)
+        return self._challenges.hand_over(tx, actor, user, authenticator)
 
     def _open(self, user: User, choices: list[Authenticator], now: datetime) -> list[Authenticator]:
         """Return those that are not locked, so that one locked phone leaves the other usable."""

@@ -18,7 +18,7 @@ from app.crypto import Vault
 from app.db import UtcDateTime
 from app.errors import NotFound
 from app.models import Environment, Message, Organization
-from app.services.delivery import body_place
+from app.services.letters import Letter, opened
 
 EMAIL, SMS = "email", "sms"
 
@@ -37,6 +37,7 @@ class Captured:
 
     message: Message
     text: str
+    html: str | None
 
     @property
     def place(self) -> Place:
@@ -117,8 +118,8 @@ class Inbox:
         return self._open(message).text
 
     def _open(self, message: Message) -> Captured:
-        body = self._vault.open(message.body, place=body_place(message.id))
-        return Captured(message=message, text=body.decode())
+        letter = opened(self._vault, message) or Letter(text="")
+        return Captured(message=message, text=letter.text, html=letter.html)
 
 
 def _newest(*wanted: sa.ColumnElement[bool]) -> sa.Select[Message]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -14,10 +15,16 @@ from app.factors.base import Tolerance
 from app.factors.recovery_code import LENGTH, LONGEST
 from app.factors.totp import ALGORITHMS, USUAL, Totp, unusual
 from app.models import Environment, MethodSetting, Organization, User
+from app.providers.base import CHANNELS
 from app.services.audit import Actor, Audit, EventKind
+from app.services.provider_accounts import ProviderAccounts
 
 METHODS = {"app": "totp", "sms": "sms"}
 """What the guides call a method of the TOTP connection, and our factor for it."""
+DUAL = "dual"
+MESSAGE_KINDS = (*CHANNELS, DUAL)
+"""What sends codes, each switched on by itself; dual goes by e-mail and to the phone."""
+PHONE_CHANNELS = ("sms", "whatsapp", "voice")
 APPLICATION, GATEWAY = "application", "gateway"
 _RANGES = {
     "digits": range(6, 9),
@@ -72,7 +79,8 @@ class TotpSettings:
 class MethodSettings:
     """Reads and changes what organizations offer."""
 
-    def __init__(self, audit: Audit) -> None:
+    def __init__(self, accounts: ProviderAccounts, audit: Audit) -> None:
+        self._accounts = accounts
         self._audit = audit
 
     def create(self, tx: Session, organization: Organization) -> None:
@@ -95,24 +103,52 @@ class MethodSettings:
             tx.add(setting)
         return setting
 
+    def row(
+        self, tx: Session, organization_id: uuid.UUID, kind: str = Totp.kind
+    ) -> MethodSetting | None:
+        """Return what an organization set of a method, if it ever did."""
+        return tx.get(MethodSetting, (organization_id, kind))
+
     def of_user(self, tx: Session, user: User) -> TotpSettings:
         """Return the settings of the user's organization."""
-        mine = sa.select(MethodSetting).where(
-            MethodSetting.organization_id == user.organization_id, MethodSetting.kind == Totp.kind
-        )
-        setting = tx.scalar(mine)
+        setting = self.row(tx, user.organization_id)
         return settings_of(setting) if setting else TotpSettings()
 
     def offered(self, tx: Session, organization: Organization) -> set[str]:
-        """Return the kinds of factor that the organization offers, by whichever door."""
+        """Return the kinds of factor that the organization's TOTP connection offers."""
         setting = self.find(tx, organization)
         if not setting.active:
             return set()
         return {METHODS[method] for method in settings_of(setting).methods}
 
+    def channels(self, tx: Session, organization: Organization) -> set[str]:
+        """Return those of `MESSAGE_KINDS` that are on, and by which a message gets somewhere."""
+        rows = sa.select(MethodSetting.kind).where(
+            MethodSetting.organization_id == organization.id,
+            MethodSetting.kind.in_(MESSAGE_KINDS),
+            MethodSetting.active,
+        )
+        switched_on = set(tx.scalars(rows))
+        if not switched_on:
+            return set()
+        carried = self._accounts.carried(tx, organization)
+        both = {DUAL} if {"email", "sms"} <= carried else set()
+        return switched_on & (carried | both)
+
+    def by_message(self, tx: Session, organization: Organization) -> set[str]:
+        """Return the kinds of authenticator whose codes we send.
+
+        A phone number has one authenticator, `sms`, whichever channel its codes come by.
+        """
+        channels = self.channels(tx, organization)
+        phone = {"sms"} if channels & {*PHONE_CHANNELS} else set()
+        return (channels & {"email", DUAL}) | phone
+
     def hosted(self, tx: Session, organization: Organization) -> set[str]:
-        """Return those of them that our pages can ask for."""
-        return {kind for kind in self.offered(tx, organization) if FACTORS[kind].hosted}
+        """Return the kinds of authenticator that our pages can ask for."""
+        kinds = self.offered(tx, organization) & {*SECRET_FACTORS}
+        kinds |= self.by_message(tx, organization)
+        return {kind for kind in kinds if FACTORS[kind].hosted}
 
     def change(
         self,

@@ -101,12 +101,12 @@ class Verifications:
         answering = Answering(authenticators=tuple(possible))
         if refused := self._charge(tx, actor, user, answering, occasion, now):
             return refused
-        authenticator, outcome = self._judge(tx, user, possible, answer, now)
+        authenticator, outcome = self._judge(tx, user, possible, answer, purpose, occasion, now)
         if occasion.session is None:
             outcome = _without_clock(outcome)
         verdict = Verification(
             authenticator_id=authenticator.id,
-            kind=authenticator.kind,
+            kind=(outcome.kind if isinstance(outcome, Accepted) else None) or authenticator.kind,
             purpose=purpose,
             step=outcome.step,
             at=now,
@@ -176,7 +176,11 @@ class Verifications:
             .join(Authenticator, Authenticator.id == Verification.authenticator_id)
             .where(Result.gateway_session_id == session.id, Verification.step.is_not(None))
         ).first()
-        if row is None or row.Authenticator.secret is None or row.Verification.step is None:
+        if row is None or row.Verification.step is None:
+            return False
+        if row.Verification.kind in MESSAGE_CODES:
+            return self._challenges.was_used(tx, session, answer, at=row.Verification.at)
+        if row.Authenticator.secret is None:
             return False
         outcome = SECRET_FACTORS[row.Verification.kind].check(
             self._secret(row.Authenticator),
@@ -223,13 +227,20 @@ class Verifications:
         user: User,
         authenticators: list[Authenticator],
         answer: str,
+        purpose: Purpose,
+        occasion: Occasion,
         now: datetime,
     ) -> tuple[Authenticator, Outcome]:
         """Judge the answer for each in turn; what says most of a wrong one is its reason."""
         tolerance = self._method_settings.of_user(tx, user).tolerance
         told: list[tuple[Authenticator, Refused]] = []
         for one in authenticators:
-            outcome = self._consume(tx, one, answer, now, tolerance)
+            if one.kind in MESSAGE_CODES:
+                outcome = self._challenges.consume(
+                    tx, one, answer, purpose=purpose, session=occasion.session, now=now
+                )
+            else:
+                outcome = self._consume(tx, one, answer, now, tolerance)
             if isinstance(outcome, Accepted):
                 return one, outcome
             told.append((one, outcome))
@@ -239,8 +250,6 @@ class Verifications:
         self, tx: Session, one: Authenticator, answer: str, now: datetime, tolerance: Tolerance
     ) -> Accepted | Refused:
         """Judge the answer for one authenticator; an accepted one is used up for ever."""
-        if one.kind in MESSAGE_CODES:
-            return self._challenges.consume(tx, one, answer, now=now)
         outcome = SECRET_FACTORS[one.kind].check(
             self._secret(one),
             answer,

@@ -21,7 +21,10 @@ METHODS = {
     "bypass_code": "bypass code",
     "passkey": "passkey",
     "sms": "text message",
+    "whatsapp": "WhatsApp message",
+    "voice": "phone call",
     "email": "email",
+    "dual": "email and text message",
 }
 """Factors as administrators read of them, by the `kind` in an event's detail."""
 
@@ -116,6 +119,10 @@ WORDS: dict[EventKind, Words] = {
     EventKind.POLICY_PASSED: Words("Let through by the policy", WARN),
     EventKind.POLICY_REMOVED: Words("Policy of an application removed", WARN),
     EventKind.POLICY_SKIPPED: Words("Setting up skipped this time", WARN),
+    EventKind.PROVIDER_CHANGED: Words("Provider changed", PLAIN, ": {name}"),
+    EventKind.PROVIDER_CREATED: Words("Provider added", PLAIN, ": {name}"),
+    EventKind.PROVIDER_REMOVED: Words("Provider removed", WARN, ": {name}"),
+    EventKind.PROVIDER_TESTED: Words("Provider tested", PLAIN, ": {name}"),
     EventKind.RECOVERY_CODES_ISSUED: Words("Recovery codes issued", PLAIN, ": {count}"),
     EventKind.RECOVERY_CODE_USED: Words("Recovery code used", WARN),
     EventKind.REENROLLMENT_APPROVED: Words("Re-enrollment approved", WARN),

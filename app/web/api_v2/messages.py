@@ -45,8 +45,8 @@ def index(tx: Session, caller: Caller, domain: str) -> Listing[MessageShown]:
             to=row.message.recipient,
             subject=row.message.subject,
             text=row.text,
-            html=None,
-            status=row.message.status,
+            html=row.html,
+            status=row.message.status.value,
             created_at=row.message.created_at,
         )
         for row in rows

@@ -13,7 +13,7 @@ from app import crypto
 from app.errors import NotFound
 from app.models import Environment, Message, Organization, Role
 from app.services.audit import OPERATOR
-from app.services.delivery import body_place
+from app.services.letters import Letter, sealed
 from app.web.admin.inbox import parts_of
 from tests.conftest import ENCRYPTION_KEYS, ONE_DATABASE, Harbor
 from tests.web.api_v2.headless import enrolls
@@ -99,7 +99,7 @@ def copy(harbor: Harbor, message: Message, subject: str) -> None:
     harbor.clock.advance(1)
     new: dict[str, Any] = {"id": uuid.uuid4(), "subject": subject, "created_at": harbor.clock.now()}
     vault = crypto.Vault(crypto.parse_keys(ENCRYPTION_KEYS))
-    body = vault.seal(harbor.text_of(message).encode(), place=body_place(new["id"]))
+    body = sealed(vault, new["id"], Letter(text=harbor.text_of(message)))
     columns = {one.key: getattr(message, one.key) for one in sa.inspect(Message).column_attrs}
     harbor.executes(sa.insert(Message).values({**columns, **new, "body": body}))
 

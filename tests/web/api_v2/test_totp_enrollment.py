@@ -327,7 +327,9 @@ def test_the_gateway_s_own_delivery_never_returns_the_code(harbor: Harbor) -> No
     assert begun["code"] is None
     [message] = harbor.rows(sa.select(Message).where(Message.channel == "sms"))
     text = harbor.text_of(message[0])
-    [code] = re.findall(r"\b\d{6}\b", text)
+    [code, bound] = re.findall(r"\b\d{6}\b", text)
+    assert text.endswith(f"\n\n@localhost #{bound}\n")
+    assert code == bound
     assert code not in message[0].body
     assert message[0].recipient == "+33612345678"
     assert confirms(harbor, code, user).json["success"] is True
