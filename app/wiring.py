@@ -40,6 +40,7 @@ from app.services.limits import Limits
 from app.services.lockouts import Lockouts
 from app.services.magic_link_challenges import MagicLinkChallenges
 from app.services.magic_links import MagicLinks
+from app.services.message_codes import MessageCodes
 from app.services.message_reports import MessageReports
 from app.services.method_settings import MethodSettings
 from app.services.organizations import Organizations
@@ -90,6 +91,7 @@ class Services:
     limits: Limits
     sending_rules: Rulebook
     sending_limits: SendingLimits
+    message_codes: MessageCodes
     send_figures: SendFigures
     audit: Audit
     audit_search: AuditSearch
@@ -143,7 +145,10 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     seals = Seals(database, clock, vault)
     tallies = Tallies(database, clock)
     provider_accounts = ProviderAccounts(clock, vault, audit, providers(config, clock))
-    method_settings = MethodSettings(provider_accounts, audit)
+    sending_rules = Rulebook(config, clock, audit)
+    send_figures = SendFigures(clock, sending_rules)
+    sending_limits = SendingLimits(vault, sending_rules, send_figures, audit)
+    method_settings = MethodSettings(provider_accounts, sending_rules, audit)
     channels = Channels(method_settings, provider_accounts, audit)
     policies = Policies(clock, audit)
     user_states = UserStates(config, clock, policies)
@@ -156,10 +161,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     delivery = Delivery(config, clock, vault, channels)
     directory = Directory(clock, delivery, audit)
     limits = Limits(config, audit)
-    sending_rules = Rulebook(config, clock, audit)
-    send_figures = SendFigures(clock, sending_rules)
     recovery = Recovery(clock, vault, method_settings, audit)
-    challenges = Challenges(clock, vault, channels, delivery, audit)
+    challenges = Challenges(clock, vault, channels, delivery, sending_limits, audit)
     verifications = Verifications(
         clock, vault, limits, method_settings, challenges, recovery, delivery, audit
     )
@@ -219,7 +222,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         idempotency=Idempotency(clock, vault),
         limits=limits,
         sending_rules=sending_rules,
-        sending_limits=SendingLimits(vault, sending_rules, send_figures, audit),
+        sending_limits=sending_limits,
+        message_codes=MessageCodes(clock, method_settings, limits, sending_limits, challenges),
         send_figures=send_figures,
         audit=audit,
         audit_search=AuditSearch(database),

@@ -29,6 +29,7 @@ from app.services.audit import Actor, Audit, EventKind
 from app.services.channels import Channels
 from app.services.delivery import Delivery
 from app.services.method_settings import DUAL
+from app.services.sending_limits import SendingLimits
 
 ID_PREFIX = "totp-challenge_"
 ALIVE = 2
@@ -55,12 +56,19 @@ class Challenges:
     """Makes codes for authenticators whose codes are delivered, and uses them up."""
 
     def __init__(
-        self, clock: Clock, vault: Vault, channels: Channels, delivery: Delivery, audit: Audit
+        self,
+        clock: Clock,
+        vault: Vault,
+        channels: Channels,
+        delivery: Delivery,
+        sending_limits: SendingLimits,
+        audit: Audit,
     ) -> None:
         self._clock = clock
         self._vault = vault
         self._channels = channels
         self._delivery = delivery
+        self._sending_limits = sending_limits
         self._audit = audit
 
     def new_id(self) -> str:
@@ -96,7 +104,7 @@ class Challenges:
                 tx, user, challenge, code=code, channel=each, recipient=recipient
             )
             for (each, recipient), code in zip(
-                _addresses(authenticator, channel), codes, strict=True
+                addresses(authenticator, channel), codes, strict=True
             )
         ]
         return Asked(challenge=challenge, messages=tuple(messages))
@@ -136,6 +144,10 @@ class Challenges:
             sa.update(Challenge).where(mine, Challenge.used_at.is_(None)).values(used_at=now)
         )
         authenticator.last_used_at = now
+        organization = tx.get_one(User, authenticator.user_id).organization
+        for channel, recipient in addresses(authenticator, found.channel):
+            self._sending_limits.forgive(tx, organization, channel, recipient)
+            self._sending_limits.confirmed(tx, organization, channel, recipient, now=now)
         return Accepted(step=0, kind=found.channel)
 
     def was_used(self, tx: Session, session: GatewaySession, answer: str, *, at: datetime) -> bool:
@@ -251,7 +263,7 @@ def _of(session: GatewaySession | None) -> sa.ColumnElement[bool]:
     return Challenge.gateway_session_id == session.id
 
 
-def _addresses(authenticator: Authenticator, channel: str) -> list[tuple[str, str]]:
+def addresses(authenticator: Authenticator, channel: str) -> list[tuple[str, str]]:
     """Return each channel by which a code goes, with the address there.
 
     A dual authenticator's recipient reads `<e-mail address>:<number>`.

@@ -17,14 +17,15 @@ from app.factors.totp import ALGORITHMS, USUAL, Totp, unusual
 from app.models import Environment, MethodSetting, Organization, User
 from app.providers.base import CHANNELS
 from app.services.audit import Actor, Audit, EventKind
+from app.services.phone_numbers import PHONE_CHANNELS
 from app.services.provider_accounts import ProviderAccounts
+from app.services.sending_rules import Rulebook
 
 METHODS = {"app": "totp", "sms": "sms"}
 """What the guides call a method of the TOTP connection, and our factor for it."""
 DUAL = "dual"
 MESSAGE_KINDS = (*CHANNELS, DUAL)
 """What sends codes, each switched on by itself; dual goes by e-mail and to the phone."""
-PHONE_CHANNELS = ("sms", "whatsapp", "voice")
 APPLICATION, GATEWAY = "application", "gateway"
 _RANGES = {
     "digits": range(6, 9),
@@ -79,8 +80,9 @@ class TotpSettings:
 class MethodSettings:
     """Reads and changes what organizations offer."""
 
-    def __init__(self, accounts: ProviderAccounts, audit: Audit) -> None:
+    def __init__(self, accounts: ProviderAccounts, rules: Rulebook, audit: Audit) -> None:
         self._accounts = accounts
+        self._rules = rules
         self._audit = audit
 
     def create(self, tx: Session, organization: Organization) -> None:
@@ -142,7 +144,17 @@ class MethodSettings:
         """
         channels = self.channels(tx, organization)
         phone = {"sms"} if channels & {*PHONE_CHANNELS} else set()
+        if not self._may_be_called(tx, organization):
+            return channels & {"email"}
         return (channels & {"email", DUAL}) | phone
+
+    def _may_be_called(self, tx: Session, organization: Organization) -> bool:
+        """Tell whether the phone network is offered: beside something stronger, or on purpose.
+
+        It is the one restricted way (NIST SP 800-63B-4, 3.2.9).
+        """
+        stronger = self.offered(tx, organization) & {*SECRET_FACTORS}
+        return bool(stronger) or self._rules.of(tx, organization).risk_accepted
 
     def hosted(self, tx: Session, organization: Organization) -> set[str]:
         """Return the kinds of authenticator that our pages can ask for."""
