@@ -37,7 +37,7 @@ def reset(user: str, domain: str, environment: Environment, reopen: bool, as_jso
         "removed": removed,
         "enrollment": "open" if reopen else "closed",
     }
-    tell(answer, as_json=as_json, heading=f"Reset {person.email}.")
+    tell(answer, as_json=as_json, heading=f"Reset {person.label}.")
 
 
 @group.command("unlock", short_help="Let USER try again.")
@@ -52,7 +52,7 @@ def unlock(user: str, domain: str, environment: Environment, as_json: bool) -> N
         organization = wired.organizations.find(tx, environment, domain)
         person = wired.directory.find(tx, organization, user)
         wired.limits.unlock(tx, OPERATOR, person)
-    tell({"user": str(person.id)}, as_json=as_json, heading=f"Unlocked {person.email}.")
+    tell({"user": str(person.id)}, as_json=as_json, heading=f"Unlocked {person.label}.")
 
 
 @group.command("approve-reenrollment", short_help="Record that a human verified USER.")
@@ -72,4 +72,4 @@ def approve(user: str, domain: str, environment: Environment, as_json: bool) -> 
         person = wired.directory.find(tx, organization, user)
         due = wired.enrollment.approve(tx, OPERATOR, organization, person)
     answer = {"user": str(person.id), "may_enroll_at_next_visit": due}
-    tell(answer, as_json=as_json, heading=f"Approved {person.email}.")
+    tell(answer, as_json=as_json, heading=f"Approved {person.label}.")

@@ -83,7 +83,7 @@ class Subject:
 
     Attributes:
         issuer: the organization's name.
-        label: the user's address.
+        label: the user's address or number.
     """
 
     issuer: str

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db import Base
@@ -15,14 +15,27 @@ from app.models.types import SEARCHED
 
 
 class User(Base):
-    """A person of one organization, known by a UUID, an e-mail address, or an external id."""
+    """A person of one organization, known by a UUID, a contact, or an external id.
+
+    The contact is an e-mail address, a phone number, or both.
+    """
 
     __tablename__ = "users"
     __table_args__ = (
         UniqueConstraint("organization_id", "email_key"),
         UniqueConstraint("organization_id", "external_id"),
+        CheckConstraint("email_key IS NOT NULL OR phone_number IS NOT NULL", name="contact"),
+        # Of those who share a number, one at most is known by it alone.
+        Index(
+            "uq_users_phone_number_alone",
+            "organization_id",
+            "phone_number",
+            unique=True,
+            sqlite_where=text("email_key IS NULL"),
+            postgresql_where=text("email_key IS NULL"),
+        ),
         Index(None, "organization_id", "created_at", "id"),
-        Index(None, "organization_id", "name_key", "email_key"),
+        Index("ix_users_by_name", "organization_id", "name_key", "email_key", "id"),
         Index(None, "organization_id", "family_name_key"),
         Index(None, "organization_id", "phone_number"),
         Index(None, "organization_id", "enrolled", "suspended_at"),
@@ -47,8 +60,9 @@ class User(Base):
     organization_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("organizations.id", ondelete="CASCADE")
     )
-    email: Mapped[str]
-    email_key: Mapped[str] = mapped_column(SEARCHED)
+    email: Mapped[str | None]
+    """None for a user who is known by the phone number alone."""
+    email_key: Mapped[str | None] = mapped_column(SEARCHED)
     """The address in the one spelling that is compared."""
     phone_number: Mapped[str | None] = mapped_column(SEARCHED)
     """In E.164."""
@@ -82,3 +96,8 @@ class User(Base):
     updated_at: Mapped[datetime]
 
     organization: Mapped[Organization] = relationship(lazy="raise_on_sql")
+
+    @property
+    def label(self) -> str:
+        """What names the user to people: the e-mail address, else the phone number."""
+        return self.email or self.phone_number or ""

@@ -22,6 +22,7 @@ from app.models import (
     User,
 )
 
+_LABEL = sa.func.coalesce(User.email, User.phone_number)
 Ids = Iterable[uuid.UUID | None]
 
 
@@ -30,7 +31,7 @@ class Names:
     """Names of what some events speak of; what is gone, or not this organization's, has none.
 
     Attributes:
-        users: e-mail addresses.
+        users: e-mail addresses, or phone numbers of those who have none.
         applications: names, also of deleted ones.
         api_keys: names of the organization's own.
         seals: numbers.
@@ -59,7 +60,7 @@ def names_of(tx: Session, organization: Organization, events: Sequence[Event]) -
     applications = {event.application_id for event in events} | actors.get("application", set())
     return Names(
         users=_found(
-            tx, User.id, User.email, {e.user_id for e in events}, _is_mine(User, organization)
+            tx, User.id, _LABEL, {e.user_id for e in events}, _is_mine(User, organization)
         ),
         applications=_found(
             tx,
@@ -111,7 +112,7 @@ def _is_mine(
 def _found(
     tx: Session,
     key: sa.orm.InstrumentedAttribute[uuid.UUID],
-    name: sa.orm.InstrumentedAttribute[Any],
+    name: sa.ColumnElement[Any] | sa.orm.InstrumentedAttribute[Any],
     ids: Ids,
     mine: sa.ColumnElement[bool],
 ) -> dict[uuid.UUID, Any]:

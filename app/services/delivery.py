@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,6 +30,21 @@ from app.services.letters import Letter, sealed
 NOTICE_FOR = timedelta(days=3)
 """So long a notice is tried before it is given up."""
 
+EMAIL = "email"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """Where a message goes.
+
+    Attributes:
+        channel: of the message's template.
+        recipient: as the channel names them, such as an e-mail address.
+    """
+
+    channel: str
+    recipient: str
+
 
 class Delivery:
     """Writes messages; senders take them (`app.services.sender`), but those of the sandbox."""
@@ -51,7 +67,7 @@ class Delivery:
         address: str | None = None,
         **facts: Any,
     ) -> None:
-        """Tell a user, at the address that we know, what happened to the account.
+        """Tell a user what happened to the account, where we can reach them (see `reach`).
 
         Args:
             actor: by whose hand; the text names the device and the address, but of an
@@ -61,6 +77,9 @@ class Delivery:
             address: where the user was reached before, if it is that which has changed.
             facts: what else the text names.
         """
+        reached = Reach(channel=EMAIL, recipient=address) if address else self.reach(user)
+        if reached is None:
+            return
         now = self._clock.now()
         language = _language(organization, user)
         by_administrator = _is_administrator(organization, actor)
@@ -69,7 +88,7 @@ class Delivery:
             name,
             language,
             organization=organization.name,
-            user=user.email,
+            user=user.label,
             time=format_datetime(now, "d MMMM y, HH:mm", locale=language),
             place=place,
             by_administrator=by_administrator,
@@ -80,8 +99,8 @@ class Delivery:
             organization,
             Message(
                 user_id=None if outlives_user else user.id,
-                channel="email",
-                recipient=address or user.email,
+                channel=reached.channel,
+                recipient=reached.recipient,
                 name=name,
                 language=language,
                 subject=text.subject,
@@ -89,6 +108,13 @@ class Delivery:
             ),
             Letter(text=text.body, html=texts.as_html(text, language)),
         )
+
+    def reach(self, user: User) -> Reach | None:
+        """Return where a user is told what happens: by e-mail, to whoever has an address.
+
+        Nothing is told to who is known by the phone number alone: no channel sends notices there.
+        """
+        return Reach(channel=EMAIL, recipient=user.email) if user.email else None
 
     def send_code(
         self,

@@ -17,6 +17,7 @@ from app.services.audit import Actor, Audit, EventKind
 from app.services.delivery import Delivery
 from app.services.phone_numbers import checked_phone_number
 from app.services.user_fields import (
+    CONTACT_NEEDED,
     UserChanges,
     apply,
     checked,
@@ -41,25 +42,28 @@ class Directory:
         actor: Actor,
         organization: Organization,
         *,
-        email: str,
+        email: str | None = None,
         phone_number: str | None = None,
         external_id: str | None = None,
         profile: dict[str, Any] | None = None,
     ) -> User:
-        """Create a user.
+        """Create a user, known by an address, a number, or both.
 
         Raises:
-            Invalid: the address or the number can't be used.
-            Refusal: `email_taken` or `external_id_taken` within the organization.
+            Invalid: the address or the number can't be used, or there is neither.
+            Refusal: `email_taken`, `external_id_taken`, or, for a user without an address,
+                `phone_number_taken` within the organization.
         """
         now = self._clock.now()
-        address = checked_email(email)
+        if not (email or phone_number):
+            raise Invalid("email", CONTACT_NEEDED)
+        address = checked_email(email) if email else None
         user = User(
             id=uuid.uuid4(),
             organization_id=organization.id,
             organization=organization,
             email=address,
-            email_key=email_key(address),
+            email_key=email_key(address) if address else None,
             phone_number=checked_phone_number(phone_number) if phone_number else None,
             external_id=checked_external_id(external_id) if external_id else None,
             profile=profile or {},
@@ -132,8 +136,9 @@ class Directory:
 
         Raises:
             NotFound: nobody here has this id or address.
-            Invalid: a value can't be used.
-            Refusal: `email_taken` or `external_id_taken` within the organization.
+            Invalid: a value can't be used, or no contact would be left.
+            Refusal: `email_taken`, `external_id_taken`, or, for a user without an address,
+                `phone_number_taken` within the organization.
         """
         user = self.find(tx, organization, id_or_email, locked=True)
         wanted, before = checked(changes), user.email
@@ -155,7 +160,7 @@ class Directory:
                 user_id=user.id,
                 fields=", ".join(changed),
             )
-        if user.enrolled and user.email_key != email_key(before):
+        if user.enrolled and before and user.email_key != email_key(before):
             self._delivery.notify(
                 tx, actor, organization, user, "email_changed", address=before, before=before
             )
@@ -195,10 +200,19 @@ class Directory:
             User.organization_id == user.organization_id, User.id != user.id
         )
         with tx.no_autoflush:
-            if tx.scalar(mine.where(User.email_key == user.email_key)):
+            if user.email_key and tx.scalar(mine.where(User.email_key == user.email_key)):
                 raise _email_taken()
+            if user.email_key is None and tx.scalar(mine.where(known_by(user.phone_number))):
+                raise Refusal(
+                    "phone_number_taken", "another user is known by this phone_number alone"
+                )
             if user.external_id and tx.scalar(mine.where(User.external_id == user.external_id)):
                 raise Refusal("external_id_taken", "external_id has already been taken")
+
+
+def known_by(number: str | None) -> sa.ColumnElement[bool]:
+    """Return, as SQL, whether a user is known by this number (E.164) and nothing else."""
+    return sa.and_(User.email_key.is_(None), User.phone_number == number)
 
 
 def _email_taken() -> Refusal:

@@ -170,7 +170,7 @@ class Enrollment:
         """Return what the user needs to add a pending authenticator to a device."""
         secret = self._vault.open(authenticator.secret or "", place=secret_place(authenticator.id))
         issuer = self._method_settings.of_user(tx, user).issuer or user.organization.name
-        subject = Subject(issuer=issuer, label=user.email)
+        subject = Subject(issuer=issuer, label=user.label)
         factor = SECRET_FACTORS[authenticator.kind]
         return factor.prompt(secret, subject, authenticator.parameters)
 

@@ -17,7 +17,7 @@ from app.factors.totp import Totp
 from app.models import Authenticator, AuthenticatorStatus, Organization, User
 from app.services.audit import EventKind
 from app.services.import_rows import BadRow, CheckedRow
-from app.services.user_fields import UserChanges, apply, name_keys
+from app.services.user_fields import UserChanges, apply, name_keys, named_by_number
 from app.services.verification import secret_place
 
 MOST_ERRORS = 1_000
@@ -70,6 +70,8 @@ class Batch:
         self._now = now
         self._by_email: dict[str, User] = {}
         self._by_external_id: dict[str, User] = {}
+        self._by_number: dict[str, list[User]] = defaultdict(list)
+        self._loaded: list[uuid.UUID] = []
         self._authenticators: dict[uuid.UUID, list[Authenticator]] = defaultdict(list)
         self._new_users: list[dict[str, Any]] = []
         self._new_authenticators: list[dict[str, Any]] = []
@@ -101,23 +103,36 @@ class Batch:
 
     def _load(self, rows: list[CheckedRow]) -> None:
         names = [name for row in rows if (name := row.changes.get("external_id"))]
+        numbers = [number for row in rows if (number := _number_of(row))]
         known = sa.or_(
-            User.email_key.in_([row.email_key for row in rows]), User.external_id.in_(names)
+            User.email_key.in_([row.email_key for row in rows if row.email_key]),
+            User.external_id.in_(names),
+            User.phone_number.in_(numbers),
         )
         mine = sa.select(User).where(User.organization_id == self._organization_id, known)
         # Whoever confirms an authenticator holds its user, too: nobody gets a second first one.
         for user in self._tx.scalars(mine.order_by(User.id).with_for_update(key_share=True)):
             self._index(user)
+            self._loaded.append(user.id)
         if any(row.seed for row in rows):
-            users = [user.id for user in self._by_email.values()]
-            theirs = sa.select(Authenticator).where(Authenticator.user_id.in_(users))
+            theirs = sa.select(Authenticator).where(Authenticator.user_id.in_(self._loaded))
             for one in self._tx.scalars(theirs):
                 self._authenticators[one.user_id].append(one)
 
     def _index(self, user: User) -> None:
-        self._by_email[user.email_key] = user
+        if user.email_key is not None:
+            self._by_email[user.email_key] = user
         if user.external_id is not None:
             self._by_external_id[user.external_id] = user
+        if user.phone_number is not None:
+            self._by_number[user.phone_number].append(user)
+
+    def _forget(self, user: User, email: str | None, name: str | None, number: str | None) -> None:
+        """Let a user be found no more by what was theirs before."""
+        self._by_email.pop(email or "", None)
+        self._by_external_id.pop(name or "", None)
+        if number is not None:
+            self._by_number[number].remove(user)
 
     def _take(self, row: CheckedRow) -> None:
         user = self._match(row)
@@ -137,9 +152,16 @@ class Batch:
             self.tally.unchanged += 1
 
     def _match(self, row: CheckedRow) -> User | None:
-        """Return whom the row is about: who has its address, or else its external id."""
+        """Return whom the row is about: who has its address, or else its external id.
+
+        Without an address it is who has its number (`named_by_number`).
+        """
         named = self._by_external_id.get(row.changes.get("external_id") or "")
-        found = self._by_email.get(row.email_key, named)
+        number = _number_of(row)
+        if number is not None:
+            found = named_by_number(self._by_number[number]) or named
+        else:
+            found = self._by_email.get(row.email_key or "", named)
         if named is not None and found is not named:
             raise Refusal("external_id_taken", "external_id has already been taken")
         return found
@@ -150,7 +172,7 @@ class Batch:
             {
                 "id": user_id,
                 "organization_id": self._organization_id,
-                "email": row.changes["email"],
+                "email": row.changes.get("email"),
                 "email_key": row.email_key,
                 "phone_number": row.changes.get("phone_number"),
                 "external_id": row.changes.get("external_id"),
@@ -169,16 +191,15 @@ class Batch:
 
     def _update(self, user: User, row: CheckedRow) -> list[str]:
         changes: dict[str, Any] = dict(row.changes)
-        if user.email_key == row.email_key:
+        if row.email_key is not None and user.email_key == row.email_key:
             del changes["email"]  # another spelling of it is no news
-        before = (user.email_key, user.external_id)
+        before = (user.email_key, user.external_id, user.phone_number)
         changed = apply(user, cast(UserChanges, changes))
         if changed:
             user.updated_at = self._now
-        if (user.email_key, user.external_id) != before:
+        if (user.email_key, user.external_id, user.phone_number) != before:
             self._tx.flush()  # at once: a later row may take what became free
-            self._by_email.pop(before[0])
-            self._by_external_id.pop(before[1] or "", None)
+            self._forget(user, *before)
             self._index(user)
         return changed
 
@@ -228,3 +249,8 @@ class Batch:
         )
         detail = {"kind": Totp.kind, "authenticator": str(authenticator_id)}
         self.events[EventKind.AUTHENTICATOR_IMPORTED].append((user_id, detail))
+
+
+def _number_of(row: CheckedRow) -> str | None:
+    """Return the number by which a row names its user, if it has no address."""
+    return row.changes.get("phone_number") if row.email_key is None else None

@@ -26,9 +26,12 @@ def _plain_name(value: Any) -> Any:
 
 
 class ImportFields(Fields):
-    """A row. A field that is missing, null or empty changes nothing about a user who is there."""
+    """A row. A field that is missing, null or empty changes nothing about a user who is there.
 
-    email: str
+    It has an email, or a phone_number, or both.
+    """
+
+    email: str | None = None
     phone_number: str | None = Field(None, description="In E.164.")
     external_id: str | None = None
     given_name: str | None = Field(None, description="The same as profile.given_name.")
@@ -148,7 +151,7 @@ def csv_rows(stream: IO[bytes]) -> Iterator[Row | BadRow]:
     """Yield the rows of a CSV (RFC 4180); the header is row 1, as a spreadsheet counts.
 
     Raises:
-        Invalid: there is no header with a column `email`.
+        Invalid: there is no header with a column `email` or `phone_number`.
     """
     lines = Lines(stream)
     names, dialect = _header(lines)
@@ -179,7 +182,7 @@ def _header(lines: Lines) -> tuple[list[str], str]:
     except (TooLong, ValueError, csv.Error):
         cells, delimiter = [], ","
     names = [cell.strip().lower() for cell in cells]
-    if "email" not in names:
+    if not {"email", "phone_number"} & set(names):
         raise Invalid("email", "the first line must name the columns, one of them email.")
     for name in filter(None, names):
         if names.count(name) > 1 or not name.isprintable():
@@ -234,7 +237,9 @@ def _row(number: int, body: dict[str, Any]) -> Row | BadRow:
     for name in _OF_PROFILE:
         if value := getattr(fields, name):
             profile[name] = value
-    changes = UserChanges(email=fields.email)
+    changes = UserChanges()
+    if fields.email:
+        changes["email"] = fields.email
     if fields.phone_number:
         changes["phone_number"] = fields.phone_number
     if fields.external_id:

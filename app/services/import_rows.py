@@ -11,7 +11,7 @@ from typing import Any
 
 from app.errors import Invalid
 from app.factors.totp import LEAST_SECRET_BYTES, USUAL
-from app.services.user_fields import UserChanges, checked, email_key
+from app.services.user_fields import CONTACT_NEEDED, UserChanges, checked, email_key
 
 _MOST_SECRET_BYTES = 128
 
@@ -81,7 +81,8 @@ class CheckedRow:
 
     number: int
     changes: UserChanges
-    email_key: str
+    email_key: str | None
+    """None for a row that names its user by the number."""
     seed: Seed | None
     key: bytes = field(repr=False)
     """Of the seed."""
@@ -101,8 +102,17 @@ class RowChecks:
         except Invalid as error:
             message = error.message.removeprefix(f"{error.field}: ")
             return BadRow(number=row.number, code=error.code, message=message, field=error.field)
-        address = email_key(changes["email"])
-        if field_ := self._repeats(email=address, external_id=changes.get("external_id")):
+        address = email_key(given) if (given := changes.get("email")) else None
+        number = None if address else changes.get("phone_number")
+        if not (address or number):
+            return BadRow(
+                number=row.number, code="invalid_request", message=CONTACT_NEEDED, field="email"
+            )
+        field_ = self._repeats(
+            email=address, phone_number=number, external_id=changes.get("external_id")
+        )
+        self._remember(phone_number=changes.get("phone_number"))
+        if field_:
             message = "An earlier row of this file has the same."
             return BadRow(number=row.number, code="duplicate_row", message=message, field=field_)
         return CheckedRow(
@@ -111,12 +121,19 @@ class RowChecks:
 
     def _repeats(self, **names: str | None) -> str | None:
         """Remember the names, unless one was there before: then return which."""
-        marks = {
-            name: hashlib.sha256(f"{name}:{value}".encode()).digest()[:16]
-            for name, value in names.items()
-            if value
-        }
+        marks = _marks(names)
         repeated = next((name for name, mark in marks.items() if mark in self._seen), None)
         if repeated is None:
             self._seen.update(marks.values())
         return repeated
+
+    def _remember(self, **names: str | None) -> None:
+        self._seen.update(_marks(names).values())
+
+
+def _marks(names: dict[str, str | None]) -> dict[str, bytes]:
+    return {
+        name: hashlib.sha256(f"{name}:{value}".encode()).digest()[:16]
+        for name, value in names.items()
+        if value
+    }

@@ -133,10 +133,13 @@ def _first(
         (user, obstacle)
         for obstacle, where in conditions.items()
         for user in tx.scalars(
-            sa.select(User).where(where).order_by(User.name_key, User.email_key).limit(SHOWN)
+            sa.select(User)
+            .where(where)
+            .order_by(User.name_key, User.email_key, User.id)
+            .limit(SHOWN)
         )
     ]
-    return sorted(found, key=lambda one: (one[0].name_key, one[0].email_key))[:SHOWN]
+    return sorted(found, key=lambda one: (one[0].name_key, one[0].label))[:SHOWN]
 
 
 def _count(tx: Session, *where: Condition) -> int:

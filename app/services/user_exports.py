@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.db import Database
 from app.models import Organization, User
@@ -13,6 +13,7 @@ from app.services.audit import Actor, Audit, EventKind
 from app.services.user_lists import ListedUser, UserFilter, UserLists
 
 PIECE = 500
+_NO_ADDRESS = User.email_key.is_(None)
 
 
 class UserExports:
@@ -26,7 +27,9 @@ class UserExports:
     def begin(
         self, actor: Actor, organization: Organization, wanted: UserFilter, *, form: str
     ) -> Iterator[ListedUser]:
-        """Record an export, with how many users it hands out, and return them by address.
+        """Record an export, with how many users it hands out, and return them.
+
+        They come by address, and after them, by number, those who have none.
 
         It is recorded before the first is handed out: whoever hangs up early is known, too.
 
@@ -48,22 +51,26 @@ class UserExports:
         return self._users(organization, wanted)
 
     def _users(self, organization: Organization, wanted: UserFilter) -> Iterator[ListedUser]:
-        after = ""
-        while True:
-            with self._database.reading() as tx:
-                piece = self._piece(tx, organization, wanted, after)
-            yield from piece
-            if len(piece) < PIECE:
-                return
-            after = piece[-1].user.email_key
+        for key, where in ((User.email_key, sa.true()), (User.phone_number, _NO_ADDRESS)):
+            after: str | None = ""
+            while after is not None:
+                with self._database.reading() as tx:
+                    piece = self._piece(tx, organization, wanted, sa.and_(where, key > after), key)
+                yield from piece
+                after = getattr(piece[-1].user, key.key) if len(piece) == PIECE else None
 
     def _piece(
-        self, tx: Session, organization: Organization, wanted: UserFilter, after: str
+        self,
+        tx: Session,
+        organization: Organization,
+        wanted: UserFilter,
+        left: sa.ColumnElement[bool],
+        key: InstrumentedAttribute[str | None],
     ) -> list[ListedUser]:
         next_ones = (
             sa.select(User.id)
-            .where(*self._lists.conditions(tx, organization, wanted), User.email_key > after)
-            .order_by(User.email_key)
+            .where(*self._lists.conditions(tx, organization, wanted), left)
+            .order_by(key)
             .limit(PIECE)
         )
         return self._lists.listed(tx, organization, tx.scalars(next_ones).all())

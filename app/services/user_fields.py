@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from email_validator import EmailNotValidError, validate_email
 
-from app.errors import Invalid
+from app.errors import Invalid, Refusal
 from app.models import User
 from app.services.phone_numbers import checked_phone_number
 
+CONTACT_NEEDED = "a user needs an e-mail address or a phone number."
 _EXTERNAL_ID_LENGTH = 255
 _MOST_IN_PROFILE = 50
 _NAME_KEY_LENGTH = 100
@@ -19,11 +21,11 @@ _NAME_KEY_LENGTH = 100
 class UserChanges(TypedDict, total=False):
     """What is to become of a user; what is not there stays as it is.
 
-    None takes a number or an external id away. A profile is merged: a name with None is taken
-    out, and None for the whole of it takes all out.
+    None takes a number or an external id away; an address is only replaced. A profile is merged: a
+    name with None is taken out, and None for the whole of it takes all out.
     """
 
-    email: str
+    email: str | None
     phone_number: str | None
     external_id: str | None
     profile: dict[str, Any] | None
@@ -37,7 +39,8 @@ def checked(changes: UserChanges) -> UserChanges:
     """
     wanted: UserChanges = {}
     if "email" in changes:
-        wanted["email"] = checked_email(changes["email"])
+        address = changes["email"]
+        wanted["email"] = checked_email(address) if address else None
     if "phone_number" in changes:
         number = changes["phone_number"]
         wanted["phone_number"] = checked_phone_number(number) if number else None
@@ -53,18 +56,47 @@ def apply(user: User, wanted: UserChanges) -> list[str]:
     """Put checked changes into a user, and return the names of what is different now.
 
     Raises:
-        Invalid: the profile would hold too much.
+        Invalid: the profile would hold too much, or no contact would be left.
     """
     values: dict[str, Any] = dict(wanted)
+    _demand_contact(user, values)
     if "profile" in wanted:
         values["profile"] = merged(user.profile, wanted["profile"])
     changed = [name for name, value in values.items() if getattr(user, name) != value]
     for name in changed:
         setattr(user, name, values[name])
-    user.email_key = email_key(user.email)
+    user.email_key = email_key(user.email) if user.email else None
     for name, key in name_keys(user.profile).items():
         setattr(user, name, key)
     return changed
+
+
+def _demand_contact(user: User, values: dict[str, Any]) -> None:
+    """Refuse what would leave nothing to know a user by, or take an address away."""
+    if values.get("email", user.email) is None and user.email is not None:
+        raise Invalid("email", "it can be replaced, but not taken away.")
+    named = (values.get(name, getattr(user, name)) for name in ("email", "phone_number"))
+    if not any(named):
+        raise Invalid("phone_number", CONTACT_NEEDED)
+
+
+def named_by_number(having: Sequence[User]) -> User | None:
+    """Return whom a number names: who is known by it alone, else the only one who has it.
+
+    Args:
+        having: who has the number, in one organization.
+
+    Raises:
+        Refusal: `phone_number_ambiguous`, if several have it, and each has an address.
+    """
+    if alone := [user for user in having if user.email_key is None]:
+        return alone[0]
+    if len(having) > 1:
+        raise Refusal(
+            "phone_number_ambiguous",
+            "Several users have this phone number. Name the user by the e-mail address.",
+        )
+    return having[0] if having else None
 
 
 def name_keys(profile: dict[str, Any]) -> dict[str, str]:

@@ -44,29 +44,37 @@ class Sort(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Order:
-    """Columns of an index, and parts of the list: who has nothing in them comes last both ways."""
+class _Part:
+    """Some of a list, and the columns of the index that it is sorted by."""
 
     columns: tuple[InstrumentedAttribute[Any], ...]
-    parts: tuple[tuple[sa.ColumnElement[bool], ...], ...] = ((),)
+    where: tuple[sa.ColumnElement[bool], ...] = ()
 
 
-_ORDERS: dict[Sort, _Order] = {
-    Sort.NAME: _Order(
-        columns=(User.name_key, User.email_key),
-        parts=(
-            (User.name_key > sa.literal_column("''"),),
-            (User.name_key == sa.literal_column("''"),),
-        ),
+_ADDRESS = User.email_key.is_not(None)
+_NO_ADDRESS = User.email_key.is_(None)
+_NAMED = User.name_key > sa.literal_column("''")
+_NAMELESS = User.name_key == sa.literal_column("''")
+_VERIFIED = (User.last_verified_at, User.created_at, User.id)
+
+_ORDERS: dict[Sort, tuple[_Part, ...]] = {
+    Sort.NAME: (
+        _Part(columns=(User.name_key, User.email_key, User.id), where=(_NAMED,)),
+        _Part(columns=(User.email_key,), where=(_NAMELESS, _ADDRESS)),
+        _Part(columns=(User.phone_number,), where=(_NAMELESS, _NO_ADDRESS)),
     ),
-    Sort.EMAIL: _Order(columns=(User.email_key,)),
-    Sort.ADDED: _Order(columns=(User.created_at, User.id)),
-    Sort.LAST_VERIFIED: _Order(
-        columns=(User.last_verified_at, User.created_at, User.id),
-        parts=((User.last_verified_at.is_not(None),), (User.last_verified_at.is_(None),)),
+    Sort.EMAIL: (
+        _Part(columns=(User.email_key,), where=(_ADDRESS,)),
+        _Part(columns=(User.phone_number,), where=(_NO_ADDRESS,)),
+    ),
+    Sort.ADDED: (_Part(columns=(User.created_at, User.id)),),
+    Sort.LAST_VERIFIED: (
+        _Part(columns=_VERIFIED, where=(User.last_verified_at.is_not(None),)),
+        _Part(columns=_VERIFIED, where=(User.last_verified_at.is_(None),)),
     ),
 }
-"""The only columns that a list is ever sorted by (F78)."""
+"""The only columns that a list is ever sorted by (F78): who has nothing in them comes last both
+ways."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,19 +237,23 @@ def _count(tx: Session, where: list[sa.ColumnElement[bool]]) -> int:
 
 
 def _ids(
-    tx: Session, where: list[sa.ColumnElement[bool]], order: _Order, descending: bool, skip: int
+    tx: Session,
+    where: list[sa.ColumnElement[bool]],
+    parts: tuple[_Part, ...],
+    descending: bool,
+    skip: int,
 ) -> list[uuid.UUID]:
     """Return the ids of a page: first of those who have what is sorted by, then of the others."""
-    columns = [one.desc() if descending else one.asc() for one in order.columns]
-    parts = [[*where, *more] for more in order.parts]
     ids: list[uuid.UUID] = []
     for part in parts:
-        some = sa.select(User.id).where(*part).order_by(*columns)
+        columns = [one.desc() if descending else one.asc() for one in part.columns]
+        mine = [*where, *part.where]
+        some = sa.select(User.id).where(*mine).order_by(*columns)
         found = tx.scalars(some.offset(skip).limit(PER_PAGE - len(ids))).all()
         ids += found
         if len(ids) == PER_PAGE:
             break
-        skip = 0 if found else max(0, skip - _count(tx, part))
+        skip = 0 if found else max(0, skip - _count(tx, mine))
     return ids
 
 

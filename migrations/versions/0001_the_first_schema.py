@@ -447,11 +447,11 @@ def upgrade() -> None:
         "users",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
-        sa.Column("email", sa.String(), nullable=False),
+        sa.Column("email", sa.String(), nullable=True),
         sa.Column(
             "email_key",
             sa.String().with_variant(sa.String(collation="C"), "postgresql"),
-            nullable=False,
+            nullable=True,
         ),
         sa.Column(
             "phone_number",
@@ -486,6 +486,9 @@ def upgrade() -> None:
         sa.Column("recovery_retry_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "email_key IS NOT NULL OR phone_number IS NOT NULL", name=op.f("ck_users_contact")
+        ),
         sa.ForeignKeyConstraint(
             ["organization_id"],
             ["organizations.id"],
@@ -501,6 +504,9 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("users", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_users_by_name", ["organization_id", "name_key", "email_key", "id"], unique=False
+        )
         batch_op.create_index(
             batch_op.f("ix_users_organization_id_users_created_at_users_id"),
             ["organization_id", "created_at", "id"],
@@ -522,11 +528,6 @@ def upgrade() -> None:
             unique=False,
         )
         batch_op.create_index(
-            batch_op.f("ix_users_organization_id_users_name_key_users_email_key"),
-            ["organization_id", "name_key", "email_key"],
-            unique=False,
-        )
-        batch_op.create_index(
             batch_op.f("ix_users_organization_id_users_phone_number"),
             ["organization_id", "phone_number"],
             unique=False,
@@ -544,6 +545,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("failures > 0"),
             postgresql_where=sa.text("failures > 0"),
+        )
+        batch_op.create_index(
+            "uq_users_phone_number_alone",
+            ["organization_id", "phone_number"],
+            unique=True,
+            sqlite_where=sa.text("email_key IS NULL"),
+            postgresql_where=sa.text("email_key IS NULL"),
         )
 
     op.create_table(
@@ -1202,6 +1210,11 @@ def downgrade() -> None:
     op.drop_table("administrators")
     with op.batch_alter_table("users", schema=None) as batch_op:
         batch_op.drop_index(
+            "uq_users_phone_number_alone",
+            sqlite_where=sa.text("email_key IS NULL"),
+            postgresql_where=sa.text("email_key IS NULL"),
+        )
+        batch_op.drop_index(
             "ix_users_refused",
             sqlite_where=sa.text("failures > 0"),
             postgresql_where=sa.text("failures > 0"),
@@ -1212,7 +1225,6 @@ def downgrade() -> None:
             postgresql_where=sa.text("recovery_retry_at IS NOT NULL"),
         )
         batch_op.drop_index(batch_op.f("ix_users_organization_id_users_phone_number"))
-        batch_op.drop_index(batch_op.f("ix_users_organization_id_users_name_key_users_email_key"))
         batch_op.drop_index(
             batch_op.f("ix_users_organization_id_users_last_verified_at_users_created_at_users_id")
         )
@@ -1221,6 +1233,7 @@ def downgrade() -> None:
             batch_op.f("ix_users_organization_id_users_enrolled_users_suspended_at")
         )
         batch_op.drop_index(batch_op.f("ix_users_organization_id_users_created_at_users_id"))
+        batch_op.drop_index("ix_users_by_name")
 
     op.drop_table("users")
     op.drop_table("sending_rules")

@@ -17,6 +17,7 @@ from app.services.roles import Action
 from app.services.user_states import UserStatus
 from app.web.admin.desk import Seat, page, render
 from app.web.admin.event_words import METHODS
+from app.web.admin.notices import way_of
 from app.web.admin.timeline import lines
 from app.web.support import services
 
@@ -84,6 +85,7 @@ def show(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnValue:
         total=services().audit.count(tx, user),
         language=_language(user),
         more=_more(user),
+        way=way_of(user),
     )
 
 
@@ -102,9 +104,9 @@ def back(user: User) -> str:
 
 
 def name_of(user: User) -> str:
-    """Return what people call a user: the name in the profile, else the address."""
+    """Return what people call a user: the name in the profile, else the address or number."""
     parts = (user.profile.get(part) for part in ("given_name", "family_name"))
-    return " ".join(part for part in parts if isinstance(part, str) and part) or user.email
+    return " ".join(part for part in parts if isinstance(part, str) and part) or user.label
 
 
 def call_name(user: User) -> str:

@@ -8,17 +8,19 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from wtforms import EmailField, Field
 from wtforms.validators import ValidationError
+from wtforms.widgets import TelInput
 
 from app.models import User
 from app.services.roles import Action
 from app.services.user_fields import email_key
 from app.web.admin.desk import ReasonForm, Seat, confirm, done, page
+from app.web.admin.notices import tells, told, way_of
 from app.web.admin.user import back, blueprint, call_name, find
 from app.web.support import services
 
 
 class DeleteForm(ReasonForm):
-    """Why, and the address of who is to be deleted, typed."""
+    """Why, and the address (or else the number) of who is to be deleted, typed."""
 
     email = EmailField(
         "Type the email address to confirm",
@@ -28,11 +30,14 @@ class DeleteForm(ReasonForm):
     def __init__(self, user: User, **settings: object) -> None:
         super().__init__(**settings)
         self._user = user
+        if user.email is None:
+            self.email.label.text = "Type the phone number to confirm"
+            self.email.widget = TelInput()
 
     def validate_email(self, field: Field) -> None:
-        """Demand the address of this very user."""
-        if email_key((field.data or "").strip()) != self._user.email_key:
-            raise ValidationError(f"That is not {self._user.email}. Type it as it stands here.")
+        """Demand the address (or number) of this very user."""
+        if email_key((field.data or "").strip()) != email_key(self._user.label):
+            raise ValidationError(f"That is not {self._user.label}. Type it as it stands here.")
 
 
 @blueprint.get("/unlock")
@@ -49,7 +54,7 @@ def ask_unlock(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnVal
             "wrong codes.",
             "Codes are judged again at once, and wrong ones count anew. Nothing is reset: "
             f"{name} still needs a method that works.",
-            f"We tell {user.email} by email. The audit record keeps that you did it.",
+            f"{tells(user)} The audit record keeps that you did it.",
         ],
         button=f"Unlock {name}",
         keep="Keep the lock",
@@ -64,7 +69,7 @@ def unlock(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnValue:
     """Forget wrong codes."""
     user = find(tx, seat, user_id, locked=True)
     services().user_care.unlock(tx, seat.actor, seat.organization, user)
-    notice = f"{call_name(user)} was unlocked. We told {user.email}."
+    notice = f"{call_name(user)} was unlocked.{told(user)}"
     return done(seat, notice, "admin_user.show", user_id=user.id)
 
 
@@ -85,7 +90,7 @@ def suspend(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnValue:
     services().user_care.suspend(
         tx, seat.actor, seat.organization, user, why=form.reason.data or ""
     )
-    notice = f"{call_name(user)} is suspended. We told {user.email}."
+    notice = f"{call_name(user)} is suspended.{told(user)}"
     return done(seat, notice, "admin_user.show", user_id=user.id)
 
 
@@ -104,7 +109,7 @@ def lift(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnValue:
     if not form.validate():
         return _ask_lift(seat, user, form, 422)
     services().user_care.lift(tx, seat.actor, seat.organization, user, why=form.reason.data or "")
-    notice = f"{call_name(user)} is let in again. We told {user.email}."
+    notice = f"{call_name(user)} is let in again.{told(user)}"
     return done(seat, notice, "admin_user.show", user_id=user.id)
 
 
@@ -125,7 +130,8 @@ def delete(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnValue:
     if not form.validate():
         return _ask_delete(seat, user, form, 422)
     services().user_care.delete(tx, seat.actor, seat.organization, user, why=form.reason.data or "")
-    return done(seat, f"{user.email} was deleted, and told.", "admin_users.index")
+    notice = f"{user.label} was deleted{', and told' if way_of(user) else ''}."
+    return done(seat, notice, "admin_users.index")
 
 
 def _ask_suspend(
@@ -136,11 +142,11 @@ def _ask_suspend(
         seat,
         question=f"Suspend {name}?",
         says=[
-            f"From now on nobody gets in as {user.email}. Open visits stop, and confirmations that "
+            f"From now on nobody gets in as {user.label}. Open visits stop, and confirmations that "
             "an application has not picked up are refused. Codes and links that you gave die.",
             "Authenticators, recovery codes and the profile are kept. You can lift the suspension "
             "at any time.",
-            f"We tell {user.email} by email. The audit record keeps your reason.",
+            f"{tells(user)} The audit record keeps your reason.",
         ],
         button=f"Suspend {name}",
         keep=f"Keep {name} active",
@@ -157,7 +163,7 @@ def _ask_lift(seat: Seat, user: User, form: ReasonForm, status: int = 200) -> Re
         question=f"Lift the suspension of {name}?",
         says=[
             f"{name} is let in again with everything that was set up before.",
-            f"We tell {user.email} by email. The audit record keeps your reason.",
+            f"{tells(user)} The audit record keeps your reason.",
         ],
         button="Lift the suspension",
         keep=f"Keep {name} suspended",
@@ -174,9 +180,9 @@ def _ask_delete(seat: Seat, user: User, form: DeleteForm, status: int = 200) -> 
         seat,
         question=f"Delete {name} for good?",
         says=[
-            f"{user.email} loses all authenticators, recovery codes and the profile. It can’t be "
+            f"{user.label} loses all authenticators, recovery codes and the profile. It can’t be "
             "undone. To keep somebody out for a while, suspend them.",
-            "The audit record keeps what happened, and your reason. We tell them by email.",
+            f"The audit record keeps what happened, and your reason. {tells(user)}",
         ],
         button=f"Delete {name}",
         keep=f"Keep {name}",

@@ -13,6 +13,7 @@ from app.models import Authenticator, AuthenticatorStatus, User
 from app.services.roles import Action
 from app.web.admin.desk import ReasonForm, Seat, confirm, done, page
 from app.web.admin.event_words import METHODS
+from app.web.admin.notices import tells, told
 from app.web.admin.user import PRESENT, back, blueprint, call_name, find
 from app.web.support import services
 
@@ -71,7 +72,7 @@ def reset_one(
     services().authenticators.remove(
         tx, seat.actor, seat.organization, user, one, reopen=reopen, why=form.reason.data
     )
-    notice = f"The {_method(one)} was reset. We told {user.email}."
+    notice = f"The {_method(one)} was reset.{told(user)}"
     return done(seat, notice, "admin_user.show", user_id=user.id)
 
 
@@ -93,7 +94,7 @@ def reset(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnValue:
         tx, seat.actor, seat.organization, user, reopen=form.reopens, why=form.reason.data
     )
     notice = (
-        f"All authenticators were reset. We told {user.email}."
+        f"All authenticators were reset.{told(user)}"
         if removed
         else "There was no authenticator any more."
     )
@@ -139,14 +140,13 @@ def _ask_reset_one(
         if _is_last(tx, user, one)
         else "The other authenticators and the recovery codes go on working."
     )
-    told = one.status in PRESENT
+    notice = f"{tells(user)} " if one.status in PRESENT else ""
     return confirm(
         seat,
         question=f"Reset the {name}?",
         says=[
             f"It stops working now and can’t be brought back. {rest}",
-            (f"We tell {user.email} by email. " if told else "")
-            + "What it was used for stays in the audit record, with your reason.",
+            f"{notice}What it was used for stays in the audit record, with your reason.",
         ],
         button=f"Reset {_method(one)}",
         keep="Keep it",
@@ -169,8 +169,7 @@ def _ask_reset(
             stops
             if theirs
             else "Nothing is set up now. Recovery codes that are left stop working.",
-            f"We tell {user.email} by email. What happened stays in the audit record, with your "
-            "reason.",
+            f"{tells(user)} What happened stays in the audit record, with your reason.",
         ],
         button="Reset authenticators",
         keep="Keep them",
@@ -196,7 +195,7 @@ def _ask_approve(
         says=[
             f"You confirm that you verified {name} in person, by video, or by a call to a number "
             "that you knew before.",
-            f"{effect} We tell {user.email} by email.",
+            f"{effect} {tells(user)}",
             "The audit record keeps who approved, and what you checked.",
         ],
         button="Approve re-enrollment",

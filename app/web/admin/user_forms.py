@@ -10,8 +10,8 @@ from flask import url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
-from wtforms import EmailField, SelectField, StringField, TelField
-from wtforms.validators import DataRequired, Length
+from wtforms import EmailField, Field, SelectField, StringField, TelField
+from wtforms.validators import Length, ValidationError
 
 from app.errors import Invalid, Refusal
 from app.models import User
@@ -28,6 +28,7 @@ _OF_PROFILE = ("given_name", "family_name", "locale")
 _TAKEN = {
     "email_taken": ("email", "Another user here has this address."),
     "external_id_taken": ("external_id", "Another user here has this external id."),
+    "phone_number_taken": ("phone_number", "Another user is known by this number alone."),
 }
 
 
@@ -53,12 +54,12 @@ class UserForm(FlaskForm):  # type: ignore[misc]
     email = EmailField(
         "Email address",
         filters=[_text],
-        validators=[DataRequired("Type an address, such as ada@example.com.")],
-        render_kw={"autocomplete": "off", "required": True},
+        render_kw={"autocomplete": "off"},
     )
     phone_number = TelField(
         "Phone number",
-        description="With its country code, such as +33 6 12 34 56 78.",
+        description="With its country code, such as +33 6 12 34 56 78. Enough without an email "
+        "address.",
         filters=[_text],
         render_kw={"autocomplete": "off"},
     )
@@ -78,10 +79,15 @@ class UserForm(FlaskForm):  # type: ignore[misc]
         form.locale.choices = _languages(known.get("locale", ""))
         return form
 
+    def validate_email(self, field: Field) -> None:
+        """Demand something to know the user by."""
+        if not (field.data or self.phone_number.data):
+            raise ValidationError("Type an address, such as ada@example.com, or a phone number.")
+
     def changes(self) -> UserChanges:
         """Return what was typed as changes to a user; an empty field takes the value away."""
         return UserChanges(
-            email=self.email.data,
+            email=self.email.data or None,
             phone_number=self.phone_number.data or None,
             external_id=self.external_id.data or None,
             profile={name: self[name].data or None for name in _OF_PROFILE},
@@ -109,7 +115,7 @@ def create(tx: Session, seat: Seat) -> ResponseReturnValue:
                 tx,
                 seat.actor,
                 seat.organization,
-                email=changes["email"],
+                email=changes.get("email"),
                 phone_number=changes.get("phone_number"),
                 external_id=changes.get("external_id"),
                 profile={name: value for name, value in profile.items() if value},
@@ -176,7 +182,7 @@ def _unless_refused(form: UserForm, save: Callable[[], User]) -> User | None:
 
 def _known(user: User) -> dict[str, str]:
     known = {
-        "email": user.email,
+        "email": user.email or "",
         "phone_number": user.phone_number or "",
         "external_id": user.external_id or "",
     }

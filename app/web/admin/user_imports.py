@@ -186,7 +186,7 @@ def _shown(row: object) -> dict[str, Any] | None:
     names = (profile.get(name) for name in ("given_name", "family_name"))
     return {
         "number": row.number,
-        "email": row.changes["email"],
+        "email": row.changes.get("email"),
         "name": " ".join(str(name) for name in names if name),
         "phone_number": row.changes.get("phone_number"),
         "external_id": row.changes.get("external_id"),
@@ -195,11 +195,11 @@ def _shown(row: object) -> dict[str, Any] | None:
 
 
 _COLUMNS = (
-    ("email", "The only one that every row needs."),
+    ("email", "Every row needs it, or else a phone number."),
     ("given_name", "Shown here, and searched by."),
     ("family_name", "The same."),
     ("locale", "Language of messages as a tag, such as fr."),
-    ("phone_number", "In E.164, such as +33612345678."),
+    ("phone_number", "In E.164, such as +33612345678. Alone, it names the user."),
     ("external_id", "How your own system calls the user."),
     ("totp_secret", "In base32, of an app that the user already has. Never shown again."),
     ("totp_digits", "If they are not 6."),

@@ -16,6 +16,7 @@ from app.services.bypass_codes import MINUTES
 from app.services.roles import Action
 from app.services.standing import demand_unsuspended
 from app.web.admin.desk import ReasonForm, Seat, confirm, done, page, render
+from app.web.admin.notices import tells, way_of
 from app.web.admin.user import back, blueprint, call_name, find
 from app.web.support import services
 
@@ -168,23 +169,30 @@ def _ask_invite(
 ) -> ResponseReturnValue:
     before = services().enrollment_invitations.current(tx, user)
     replaces = " The invitation before stops working." if before else ""
+    reached = way_of(user) is not None
     return confirm(
         seat,
         question=f"Invite {call_name(user)} to enroll?",
         says=[
-            f"We email {user.email} a link that works once, for 7 days, and only while nothing is "
-            f"set up.{replaces}",
-            "Whoever opens it sets up the authenticator. You see the link, too, to hand it over "
-            "yourself.",
+            f"{_by_mail(user)} a link that works once, for 7 days, and only while nothing is set "
+            f"up.{replaces}",
+            "Whoever opens it sets up the authenticator. "
+            + ("You see the link, too, to hand it over yourself." if reached else "Hand it over."),
             "The audit record keeps that you invited.",
         ],
-        button="Send invitation",
+        button="Send invitation" if reached else "Make invitation",
         keep="Invite nobody",
         back=back(user),
         form=form,
         danger=False,
         status=status,
     )
+
+
+def _by_mail(user: User) -> str:
+    if user.email is not None and way_of(user):
+        return f"We email {user.email}"
+    return "There is no email address to send it to: you see"
 
 
 def _ask_bypass(
@@ -197,11 +205,10 @@ def _ask_bypass(
         seat,
         question=f"Give {name} a bypass code?",
         says=[
-            f"Whoever has the code gets in once as {user.email}, without an authenticator. Give it "
+            f"Whoever has the code gets in once as {user.label}, without an authenticator. Give it "
             f"only after you have spoken with {name}.{replaces}",
             "It resets nothing and sets nothing up. Applications are told that it was a bypass.",
-            f"We tell {user.email} by email, now and when it is used. The audit record keeps your "
-            "reason.",
+            f"{tells(user, ', now and when it is used')} The audit record keeps your reason.",
         ],
         button="Make bypass code",
         keep="Give none",

@@ -75,6 +75,9 @@ ERRORS: dict[str, ErrorType] = {
     "not_found": ErrorType(
         404, "There is no such thing, or not for these credentials: which of the two is not told."
     ),
+    "phone_number_taken": ErrorType(
+        422, "Another user of the organization is known by this phone number alone."
+    ),
     "rate_limited": ErrorType(
         429, "There were too many requests of this API key, application or address."
     ),
@@ -126,6 +129,7 @@ ROW_ERRORS: dict[str, str] = {
     "invalid_json": "The row is not a JSON object.",
     "invalid_request": "A field is missing or holds what it can't; the error names it.",
     "invalid_utf8": "The row is not UTF-8.",
+    "phone_number_ambiguous": "Several users have the row's phone number; name one by the address.",
     "row_too_long": "The row is too long.",
     "seed_removed": "The user's authenticator with this seed was removed here.",
     "wrong_columns": "The row has not as many fields as the header.",

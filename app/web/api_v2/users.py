@@ -27,7 +27,10 @@ _MARKS = {"__type__", "__domain__", "__environment__"}
 
 
 class UserFields(Fields):
-    """`email` and `phone_number` may stand at the top (SDK) or in `profile` (guide)."""
+    """`email` and `phone_number` may stand at the top (SDK) or in `profile` (guide).
+
+    One of them is enough.
+    """
 
     email: str | None = None
     phone_number: str | None = Field(
@@ -53,9 +56,10 @@ class UserUpdate(Fields):
     (or "") takes away what can be absent.
     """
 
-    email: str | None = Field(None, description="Never taken away.")
+    email: str | None = Field(None, description="Replaced, but never taken away.")
     phone_number: str | None = Field(
-        None, description="In E.164. Null or an empty text in JSON takes it away."
+        None,
+        description="In E.164. Null or an empty text in JSON takes it away, if there is an email.",
     )
     external_id: str | None = Field(
         None, description="Null or an empty text in JSON takes it away."
@@ -75,7 +79,7 @@ class UserShown(OfOrganization):
 
     type_: Literal["User"] = Field("User", alias="__type__")
     id: uuid.UUID
-    email: str
+    email: str | None = Field(description="Null for who is known by the phone number alone.")
     email_verified: bool = False
     phone_number: str | None
     phone_numbers: list[str] = Field(description="`phone_number`, if there is one.")
@@ -96,7 +100,7 @@ class UserShown(OfOrganization):
     body=UserFields,
     answer=UserShown,
     status=201,
-    refusals=("email_taken", "external_id_taken", "use_get"),
+    refusals=("email_taken", "external_id_taken", "phone_number_taken", "use_get"),
 )
 def create(tx: Session, caller: Caller, domain: str) -> UserShown:
     """Create a user, whatever the domain of the address is."""
@@ -109,7 +113,7 @@ def create(tx: Session, caller: Caller, domain: str) -> UserShown:
         tx,
         caller.actor,
         organization,
-        email=_text("email", fields.email or email, required=True) or "",
+        email=_text("email", fields.email or email),
         phone_number=_text("phone_number", fields.phone_number or phone_number),
         external_id=fields.external_id,
         profile=profile,
@@ -142,7 +146,7 @@ def show(tx: Session, caller: Caller, domain: str, id_or_email: str) -> UserShow
     Permission.WRITE_USERS,
     body=UserUpdate,
     answer=UserShown,
-    refusals=("email_taken", "external_id_taken"),
+    refusals=("email_taken", "external_id_taken", "phone_number_taken"),
 )
 def update(tx: Session, caller: Caller, domain: str, id_or_email: str) -> UserShown:
     """Change what is given of a user."""
@@ -200,7 +204,7 @@ def _changes(fields: UserUpdate) -> UserChanges:
                 inside = profile.pop(name)
                 given.setdefault(name, inside)
     if "email" in given:
-        given["email"] = _text("email", given["email"], required=True)
+        given["email"] = _text("email", given["email"])
     if "phone_number" in given:
         given["phone_number"] = _text("phone_number", given["phone_number"])
     return cast(UserChanges, given)
@@ -210,9 +214,7 @@ def _profile(given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in _MARKS}
 
 
-def _text(name: str, value: object, *, required: bool = False) -> str | None:
-    if value is None and required:
-        raise Invalid(name, "the field is missing.")
+def _text(name: str, value: object) -> str | None:
     if value is not None and not isinstance(value, str):
         raise Invalid(name, "the field must be text.")
     return value

@@ -55,7 +55,7 @@ def download(tx: Session, session: GatewaySession) -> ResponseReturnValue:
         return next_page(tx, session)
     heading = _(
         "Recovery codes for %(user)s at %(organization)s",
-        user=session.user.email,
+        user=session.user.label,
         organization=session.user.organization.name,
     )
     note = _("Each code works once. Only one can be used in 24 hours.")

@@ -339,7 +339,7 @@ def test_the_preview_tells_who_must_set_up_and_who_can_not_get_in(harbor: Harbor
     crowd(harbor)
     found = preview(harbor, Rule())
     assert (found.users, found.set_up, found.held_up) == (7, 3, 3)
-    assert [(user.email.partition("@")[0], why) for user, why in found.first] == [
+    assert [(user.label.partition("@")[0], why) for user, why in found.first] == [
         ("bo", Obstacle.SUSPENDED),
         ("cleo", Obstacle.LOCKED),
         ("dara", Obstacle.CLOSED),

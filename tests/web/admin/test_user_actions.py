@@ -267,6 +267,31 @@ def test_a_deleted_user_is_told_and_the_events_stay(harbor: Harbor) -> None:
     assert len(harbor.rows(events)) > 5
 
 
+NUMBER = "+33612345678"
+
+
+def test_of_who_has_no_address_pages_say_that_no_notice_reaches_them(harbor: Harbor) -> None:
+    made = harbor.backend.calls("POST", "/org/harbor/users", json={"phone_number": NUMBER})
+    harbor.ada = made.json["id"]
+    nothing = f"No notice reaches {NUMBER}: there is no email address."
+    for action in ("unlock", "reset", "approve", "suspend", "bypass-code"):
+        assert nothing in asks(harbor, action).text, action
+    person = does(harbor, "invite", client_id=harbor.notes.client_id)
+    assert "There is no email address to send it to, so hand the link over yourself." in person.text
+    assert "No notice reaches" in person.at(f"/users/{harbor.ada}").text
+    person = does(harbor, "suspend", reason=WHY)
+    assert f"{NUMBER} is suspended." in person.text
+    assert "told" not in person.text
+    person = does(harbor, "delete", reason=WHY, email="+33698765432")
+    assert f"That is not {NUMBER}. Type it as it stands here." in person.text
+    assert "Type the phone number to confirm" in person.text
+    person = does(harbor, "delete", reason=WHY, email=NUMBER)
+    assert f"{NUMBER} was deleted." in person.text
+    assert harbor.rows(sa.select(User.id).where(User.id == uuid.UUID(harbor.ada))) == []
+    mine = Message.organization_id == harbor.organization.id
+    assert harbor.rows(sa.select(Message.id).where(mine)) == []
+
+
 @pytest.mark.parametrize("action", ["unlock", "reset", "approve", "suspend", "delete", "invite"])
 @ONE_DATABASE
 def test_looking_at_the_question_changes_nothing(harbor: Harbor, action: str) -> None:

@@ -112,6 +112,23 @@ def test_more_users_than_a_piece_come_once_each(
     assert found == sorted(found)
 
 
+def test_after_the_addresses_come_those_who_have_a_number_alone(
+    harbor: Harbor, nadia: actors.Administrator
+) -> None:
+    now, number = harbor.clock.now(), PIECE + 3
+    common = {"organization_id": harbor.organization.id, "created_at": now, "updated_at": now}
+    users = [
+        {**common, "id": uuid.uuid4(), "profile": {}, "phone_number": f"+336{12000000 + one}"}
+        for one in range(number)
+    ]
+    with harbor.services.database.writing() as tx:
+        tx.execute(sa.insert(User), users)
+    lines = nadia.at("/users/export.jsonl").text.splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [one["email"] for one in found] == ["ada@harbor.example", *[None] * number]
+    assert [one["phone_number"] for one in found[1:]] == [one["phone_number"] for one in users]
+
+
 def test_nobody_of_another_organization_is_exported(
     harbor: Harbor, nadia: actors.Administrator
 ) -> None:

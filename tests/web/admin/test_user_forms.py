@@ -65,7 +65,6 @@ def test_a_user_is_added_with_all_that_is_known(
 @pytest.mark.parametrize(
     ("field", "value", "told"),
     [
-        ("email", "", "Type an address, such as ada@example.com."),
         ("email", "ada", "Write one such as ada@example.com."),
         ("email", "ADA@harbor.example", "Another user here has this address."),
         ("email", "ada@harbor.example\ud7ff", "Write one such as"),
@@ -92,6 +91,33 @@ def test_what_can_not_be_is_told_at_its_field_and_all_is_kept(
     if field != "external_id":
         assert value_of(nadia.page, "external_id") == "crm-7"
     assert harbor.rows(sa.select(User.id).where(User.external_id == "crm-7")) == []
+
+
+def test_a_phone_number_alone_names_a_user_on_every_page(
+    harbor: Harbor, nadia: actors.Administrator
+) -> None:
+    nadia.at("/users/new")
+    nadia.browser.submits(1, given_name="Émilie", locale="")
+    assert nadia.status == 422
+    assert "Type an address, such as ada@example.com, or a phone number." in nadia.text
+    assert error_at(nadia.page, "email")
+    nadia.browser.submits(1, given_name="", phone_number="+33 6 12 34 56 78", locale="")
+    assert "+33612345678 was added." in nadia.text
+    assert nadia.page.heading == "+33612345678"
+    [(made,)] = harbor.rows(sa.select(User).where(User.email.is_(None)))
+    nadia.at("/users/new")
+    nadia.browser.submits(1, phone_number="+33612345678", locale="")
+    assert "Another user is known by this number alone." in nadia.text
+    assert error_at(nadia.page, "phone_number")
+    nadia.at(f"/users/{made.id}/edit")
+    assert nadia.page.heading == "Edit +33612345678"
+    nadia.browser.submits(1, phone_number="", locale="")
+    assert error_at(nadia.page, "email")
+    nadia.at("/users")
+    assert "+33612345678" in nadia.text
+    nadia.at("/audit")
+    assert "+33612345678" in nadia.text
+    assert "None" not in nadia.page.heading
 
 
 def test_a_user_is_edited_and_a_field_left_empty_is_taken_away(

@@ -33,7 +33,9 @@ from tests import actors
 from tests.conftest import ONE_DATABASE, Harbor
 
 
-def adds(harbor: Harbor, email: str, organization: Organization | None = None, **more: Any) -> str:
+def adds(
+    harbor: Harbor, email: str | None, organization: Organization | None = None, **more: Any
+) -> str:
     """Put a user into the database, with whatever is to be true of them."""
     user_id, now = uuid.uuid4(), harbor.clock.now()
     given, _, family = more.pop("name", "").partition(" ")
@@ -42,7 +44,7 @@ def adds(harbor: Harbor, email: str, organization: Organization | None = None, *
         "id": user_id,
         "organization_id": (organization or harbor.organization).id,
         "email": email,
-        "email_key": email_key(email),
+        "email_key": email and email_key(email),
         "profile": profile,
         **name_keys(profile),
         "created_at": now,
@@ -390,13 +392,51 @@ def test_users_are_sorted_both_ways_and_who_lacks_it_comes_last(
     )
 
 
+def test_who_is_known_by_a_number_alone_comes_after_the_addresses(
+    harbor: Harbor, nadia: actors.Administrator
+) -> None:
+    for number in ("+33698765432", "+33612345678"):
+        adds(harbor, None, phone_number=number)
+    adds(harbor, None, phone_number="+447400123456", name="Bo Zed")
+    adds(harbor, "cy@harbor.example", phone_number="+447400123456")
+    numbers = ["+33612345678", "+33698765432"]
+    assert lists(nadia, sort="name") == [
+        "Bo Zed",
+        "ada@harbor.example",
+        "cy@harbor.example",
+        *numbers,
+    ]
+    assert lists(nadia, sort="-name") == [
+        "Bo Zed",
+        "cy@harbor.example",
+        "ada@harbor.example",
+        *numbers[::-1],
+    ]
+    assert lists(nadia, sort="email") == [
+        "ada@harbor.example",
+        "cy@harbor.example",
+        *numbers,
+        "Bo Zed",
+    ]
+    assert lists(nadia, sort="-email") == [
+        "cy@harbor.example",
+        "ada@harbor.example",
+        "Bo Zed",
+        *numbers[::-1],
+    ]
+    assert set(lists(nadia, q="+44 7400")) == {"Bo Zed", "cy@harbor.example"}
+    assert "+447400123456" in nadia.text
+
+
 @pytest.mark.parametrize("sort", ["-last_verified", "name", "email"])
 def test_every_user_is_on_just_one_page(harbor: Harbor, sort: str) -> None:
     nadia, now = harbor.administrator(), harbor.clock.now()
     for number in range(59):
         verified = now - timedelta(minutes=number // 3) if number % 2 else None
         name = f"Kit {number % 7}" if number < 27 else ""
-        adds(harbor, f"u{number:02}@harbor.example", name=name, last_verified_at=verified)
+        email = f"u{number:02}@harbor.example" if number % 3 else None
+        phone = f"+3361234{number:04}"
+        adds(harbor, email, name=name, last_verified_at=verified, phone_number=phone)
     seen: list[str] = []
     nadia.at(f"/users?sort={sort}")
     assert "1 to 25 of 60" in nadia.text
@@ -500,12 +540,13 @@ def crowds(harbor: Harbor, organizations: int, each: int) -> None:
         for number in range(each):
             profile = {"given_name": FORMER[number % 10], "family_name": f"O{number:05}"}
             user_id = uuid.uuid4()
+            email = f"{FORMER[number % 10]}{number}@harbor.example" if number % 7 else None
             users.append(
                 {
                     "id": user_id,
                     "organization_id": organization_id,
-                    "email": f"{FORMER[number % 10]}{number}@harbor.example",
-                    "email_key": f"{FORMER[number % 10]}{number}@harbor.example".lower(),
+                    "email": email,
+                    "email_key": email and email_key(email),
                     "phone_number": f"+336{12000000 + number}",
                     "external_id": f"crm-{number}",
                     "profile": profile,

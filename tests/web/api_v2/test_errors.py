@@ -200,6 +200,12 @@ def not_found(harbor: Harbor) -> Reply:
 
 
 @provokes
+def phone_number_taken(harbor: Harbor) -> Reply:
+    assert posts(harbor, USERS, phone_number="+33612345678").status == 201
+    return posts(harbor, USERS, phone_number="+33 6 12 34 56 78")
+
+
+@provokes
 def rate_limited(harbor: Harbor) -> Reply:
     config = harbor.services.config
     with stage(
@@ -360,6 +366,7 @@ ELSEWHERE = {
     "next_key_too_young": "keys are rotated on the command line",
     "secret_replaced": "a form of the admin area was sent twice",
     "user_not_suspended": "suspensions are lifted in the admin area",
+    "phone_number_ambiguous": "no call names a user by a number, but for rows of an import",
     "seed_removed": "of a row of an import",
 }
 """Refusals that no call of the API is answered by."""
@@ -409,7 +416,8 @@ def test_every_type_that_the_token_call_names_is_in_its_list_and_no_other() -> N
 
 
 def test_every_type_of_a_row_is_in_its_list_and_met() -> None:
-    refusals = named({"Refusal": 0}, "app/services/import_batches.py")
+    places = ("app/services/import_batches.py", "app/services/user_fields.py")
+    refusals = {name for place in places for name in named({"Refusal": 0}, place)}
     assert {*named({"BadRow": 9}), *refusals} == set(ROW_ERRORS)
     tests = Path(__file__).with_name("test_imports.py").read_text()
     assert [name for name in ROW_ERRORS if f'"{name}"' not in tests] == []

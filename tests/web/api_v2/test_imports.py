@@ -670,3 +670,65 @@ def test_a_seed_stands_nowhere_in_the_clear(harbor: Harbor) -> None:
     for text in (*answers, harbor.dump()):
         for form in (seed, seed.lower(), raw.hex(), raw.decode(), base64.b64encode(raw).decode()):
             assert form not in text
+
+
+# Rows that name their user by the phone number
+
+
+def test_a_row_without_an_address_is_about_who_has_the_number(harbor: Harbor) -> None:
+    rows = [
+        {"phone_number": "+33 6 12 34 56 78", "external_id": "crm-1"},
+        {"phone_number": "+447400123456"},
+    ]
+    assert counts(imports(harbor, *rows)) == (2, 0, 0, 0)
+    assert counts(imports(harbor, *rows)) == (0, 0, 2, 0)
+    alone = sa.select(User.phone_number, User.external_id).where(User.email.is_(None))
+    assert harbor.rows(alone.order_by(User.phone_number)) == [
+        ("+33612345678", "crm-1"), ("+447400123456", None),
+    ]  # fmt: skip
+    # With the same external id the number is replaced, and an address is added.
+    moved = {"phone_number": "+33698765432", "external_id": "crm-1"}
+    assert counts(imports(harbor, moved)) == (0, 1, 0, 0)
+    named = {"email": "kit@harbor.example", "external_id": "crm-1"}
+    assert counts(imports(harbor, named)) == (0, 1, 0, 0)
+    assert finds(harbor, "kit@harbor.example")["phone_number"] == "+33698765432"
+    # Whoever is the only one with the number is meant, also with an address.
+    only = {"phone_number": "+33698765432", "given_name": "Kit"}
+    assert counts(imports(harbor, only)) == (0, 1, 0, 0)
+    assert finds(harbor, "kit@harbor.example")["profile"] == {"given_name": "Kit"}
+
+
+def test_a_csv_may_have_numbers_alone(harbor: Harbor) -> None:
+    seed = SEED.replace(" ", "").upper()
+    reply = sends(harbor, f"phone_number;totp_secret\n+33612345678;{seed}\n;\n", CSV)
+    assert counts(reply.json) == (1, 0, 0, 1)
+    assert told(reply.json) == [(3, "invalid_request", "email")]
+    carries(SEED)
+    [(enrolled,)] = harbor.rows(sa.select(User.enrolled).where(User.phone_number == "+33612345678"))
+    assert enrolled is True
+
+
+def test_a_number_that_several_have_names_nobody(harbor: Harbor) -> None:
+    shared = {"phone_number": "+33612345678"}
+    imports(
+        harbor, {"email": "kit@harbor.example", **shared}, {"email": "bo@harbor.example", **shared}
+    )
+    answer = imports(harbor, {**shared, "given_name": "Kit"}, {"email": "cy@harbor.example"})
+    assert counts(answer) == (1, 0, 0, 1)
+    assert told(answer) == [(1, "phone_number_ambiguous", None)]
+    # Somebody who is known by it alone goes before them.
+    with harbor.services.database.writing() as tx:
+        harbor.services.directory.create(
+            tx, OPERATOR, harbor.organization, phone_number="+33612345678"
+        )
+    assert counts(imports(harbor, {**shared, "given_name": "Al"})) == (0, 1, 0, 0)
+    assert finds(harbor, "kit@harbor.example")["profile"] == {}
+
+
+def test_a_file_names_nobody_twice_by_the_number(harbor: Harbor) -> None:
+    number = {"phone_number": "+33612345678"}
+    answer = imports(
+        harbor, {"email": "kit@harbor.example", **number}, number, {"external_id": "x"}
+    )
+    assert told(answer) == [(2, "duplicate_row", "phone_number"), (3, "invalid_request", "email")]
+    assert counts(answer) == (1, 0, 0, 2)

@@ -22,7 +22,7 @@ from app.models import (
     User,
     Verification,
 )
-from tests.actors import Reply
+from tests.actors import Phone, Reply, keep_secret
 from tests.conftest import ONE_DATABASE, Harbor
 from tests.web.api_v2.shapes import (
     FORM,
@@ -840,3 +840,104 @@ def test_a_blank_or_odd_name_finds_nobody_and_counts_for_nobody(
             )
             assert reply.status in {400, 422}, (reply.status, reply.text)
     assert [harbor.rows(statement) for statement in rows] == before
+
+
+# Users who are known by a phone number alone
+
+
+def test_a_phone_number_is_enough_to_know_a_user_by(harbor: Harbor) -> None:
+    reply = creates(harbor, json={"phone_number": "+33 6 12 34 56 78"})
+    assert reply.status == 201, reply.text
+    user = reply.json
+    assert (user["email"], user["phone_number"]) == (None, "+33612345678")
+    assert finds(harbor, user["id"]).json == user
+    listed = harbor.backend.calls("GET", USERS).json["data"]
+    assert user in listed
+    assert [one["email"] for one in listed if one != user] == ["ada@harbor.example"]
+    deleted = harbor.backend.calls("DELETE", f"{USERS}/{user['id']}")
+    assert deleted.json["resource"] == user
+
+
+@pytest.mark.parametrize("fields", [{}, {"email": ""}, {"email": None}, {"phone_number": ""}])
+def test_a_user_needs_one_of_both(harbor: Harbor, fields: dict[str, Any]) -> None:
+    reply = creates(harbor, json={"external_id": "crm-1", **fields})
+    is_refused(reply, 422, "invalid_request")
+    assert "an e-mail address or a phone number" in reply.json["error"]["message"]
+    assert harbor.rows(sa.select(User.id).where(User.external_id == "crm-1")) == []
+
+
+def test_one_at_most_is_known_by_a_number_alone_and_others_may_share_it(harbor: Harbor) -> None:
+    number = {"phone_number": "+33612345678"}
+    alone = creates(harbor, json=number).json
+    is_refused(creates(harbor, json=number), 422, "phone_number_taken")
+    for name in ("sam", "kit"):
+        shares = creates(harbor, json={"email": f"{name}@harbor.example", **number})
+        assert shares.status == 201
+    other = creates(harbor, json={"phone_number": "+447400123456"}).json
+    is_refused(updates(harbor, other["id"], json=number), 422, "phone_number_taken")
+    assert finds(harbor, other["id"]).json["phone_number"] == "+447400123456"
+    # Another organization has numbers of its own.
+    harbor.backend.calls("POST", "/organizations", json={"name": "Pier"})
+    assert harbor.backend.calls("POST", "/org/pier/users", json=number).status == 201
+    # Once there is an address, the number may be somebody's alone again.
+    assert updates(harbor, alone["id"], json={"email": "al@harbor.example"}).status == 200
+    assert creates(harbor, json=number).status == 201
+
+
+def test_of_parallel_calls_one_creates_the_user_of_a_number(harbor: Harbor) -> None:
+    assert harbor.backend.token  # asked for once, before all
+    with ThreadPoolExecutor(8) as pool:
+        made = list(
+            pool.map(lambda _: creates(harbor, json={"phone_number": "+33612345678"}), range(8))
+        )
+    assert sorted(reply.status for reply in made) == [201, *[422] * 7]
+    assert {reply.error for reply in made if reply.status == 422} == {"phone_number_taken"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"email": None}, "email"),
+        ({"email": ""}, "email"),
+        ({"phone_number": None}, "phone_number"),
+        ({"phone_number": ""}, "phone_number"),
+    ],
+)
+def test_the_only_contact_is_not_taken_away(
+    harbor: Harbor, fields: dict[str, Any], field: str
+) -> None:
+    known = {"phone_number": "+33612345678"} if field == "phone_number" else {}
+    user = creates(harbor, json=known).json["id"] if known else harbor.ada
+    before = finds(harbor, user).json
+    reply = updates(harbor, user, json={**fields, "external_id": "crm-1"})
+    is_refused(reply, 422, "invalid_request")
+    assert reply.json["error"]["message"].startswith(f"{field}: ")
+    assert finds(harbor, user).json == before
+
+
+def test_an_address_stays_also_where_there_is_a_number(harbor: Harbor) -> None:
+    assert updates(harbor, harbor.ada, json={"phone_number": "+33612345678"}).status == 200
+    is_refused(updates(harbor, harbor.ada, json={"email": None}), 422, "invalid_request")
+    # To say once more that there is none is no change.
+    alone = creates(harbor, json={"phone_number": "+447400123456"}).json["id"]
+    assert updates(harbor, alone, json={"email": None, "external_id": "x"}).status == 200
+
+
+def test_who_is_known_by_a_number_enrolls_and_is_told_by_no_mail(harbor: Harbor) -> None:
+    user = creates(harbor, json={"phone_number": "+33612345678"}).json["id"]
+    begun = harbor.backend.calls("POST", f"/org/harbor/totp-enrollment/{user}")
+    phone = Phone(begun.json["otp_uri"])
+    assert phone.label == "Harbor:%2B33612345678"
+    for code in begun.json["recovery_codes"].split():
+        keep_secret(code)
+    path = f"/org/harbor/totp-enrollment/validation/{user}"
+    confirmed = harbor.backend.calls("PUT", path, json={"code": harbor.code(phone)})
+    assert confirmed.json["success"] is True
+    assert harbor.rows(sa.select(Message.id)) == []
+    assert updates(harbor, user, json={"email": "al@harbor.example"}).status == 200
+    assert harbor.rows(sa.select(Message.id)) == []
+    # From then on there is an address to tell.
+    [one] = harbor.rows(sa.select(Authenticator.id).where(Authenticator.user_id == uuid.UUID(user)))
+    path = f"{USERS}/{user}/authenticators/{one.id}"
+    assert harbor.backend.calls("DELETE", path).status == 200
+    assert harbor.rows(sa.select(Message.recipient)) == [("al@harbor.example",)]
