@@ -11,11 +11,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from app.clock import Clock
 from app.db import unindexed
@@ -28,53 +26,11 @@ from app.models import (
     User,
 )
 from app.services.user_fields import full_name
+from app.services.user_orders import ORDERS, Part, Sort
 from app.services.user_search import matching
 from app.services.user_states import UserStates, UserStatus
 
 PER_PAGE = 25
-
-
-class Sort(StrEnum):
-    """By what the list may be sorted."""
-
-    NAME = "name"
-    EMAIL = "email"
-    ADDED = "added"
-    LAST_VERIFIED = "last_verified"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    """Some of a list, and the columns of the index that it is sorted by."""
-
-    columns: tuple[InstrumentedAttribute[Any], ...]
-    where: tuple[sa.ColumnElement[bool], ...] = ()
-
-
-_ADDRESS = User.email_key.is_not(None)
-_NO_ADDRESS = User.email_key.is_(None)
-_NAMED = User.name_key > sa.literal_column("''")
-_NAMELESS = User.name_key == sa.literal_column("''")
-_VERIFIED = (User.last_verified_at, User.created_at, User.id)
-
-_ORDERS: dict[Sort, tuple[_Part, ...]] = {
-    Sort.NAME: (
-        _Part(columns=(User.name_key, User.email_key, User.id), where=(_NAMED,)),
-        _Part(columns=(User.email_key,), where=(_NAMELESS, _ADDRESS)),
-        _Part(columns=(User.phone_number,), where=(_NAMELESS, _NO_ADDRESS)),
-    ),
-    Sort.EMAIL: (
-        _Part(columns=(User.email_key,), where=(_ADDRESS,)),
-        _Part(columns=(User.phone_number,), where=(_NO_ADDRESS,)),
-    ),
-    Sort.ADDED: (_Part(columns=(User.created_at, User.id)),),
-    Sort.LAST_VERIFIED: (
-        _Part(columns=_VERIFIED, where=(User.last_verified_at.is_not(None),)),
-        _Part(columns=_VERIFIED, where=(User.last_verified_at.is_(None),)),
-    ),
-}
-"""The only columns that a list is ever sorted by (F78): who has nothing in them comes last both
-ways."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +121,7 @@ class UserLists:
         total = _count(tx, where)
         number = max(1, min(number, -(-total // PER_PAGE)))
         skip = (number - 1) * PER_PAGE
-        ids = _ids(tx, where, _ORDERS[sort], descending, skip) if total else []
+        ids = _ids(tx, where, ORDERS[sort], descending, skip) if total else []
         return UserPage(rows=self.listed(tx, organization, ids), number=number, total=total)
 
     def count(
@@ -239,7 +195,7 @@ def _count(tx: Session, where: list[sa.ColumnElement[bool]]) -> int:
 def _ids(
     tx: Session,
     where: list[sa.ColumnElement[bool]],
-    parts: tuple[_Part, ...],
+    parts: tuple[Part, ...],
     descending: bool,
     skip: int,
 ) -> list[uuid.UUID]:

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from app.factors import FACTORS
 from app.services.roles import Action
-from app.services.user_lists import PER_PAGE, ListedUser, Sort, UserFilter
+from app.services.user_lists import PER_PAGE, ListedUser, UserFilter
+from app.services.user_orders import Sort
 from app.services.user_states import UserStatus
 from app.web.admin.desk import Seat, noun, page, render
 from app.web.admin.event_words import METHODS

@@ -219,6 +219,7 @@ def test_recovery_codes_of_a_pending_authenticator_do_not_count(
         "user_id": uuid.UUID(harbor.ada),
         "authenticator_id": waiting,
         "code_hash": "of a code",
+        "length": 16,
         "created_at": harbor.clock.now(),
     }
     harbor.executes(sa.insert(RecoveryCode).values(row))
