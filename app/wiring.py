@@ -10,6 +10,7 @@ from app.config import Config
 from app.db import Database
 from app.providers import providers
 from app.services.administration import Administration
+from app.services.administrator_events import AdministratorEvents
 from app.services.administrator_sessions import AdministratorSessions
 from app.services.administrators import Administrators
 from app.services.api_keys import ApiKeys
@@ -56,6 +57,7 @@ from app.services.send_figures import SendFigures
 from app.services.sender import Sender
 from app.services.sending_limits import SendingLimits
 from app.services.sending_rules import Rulebook
+from app.services.sent_forms import SentForms
 from app.services.sign_ins import SignIns
 from app.services.tallies import Tallies
 from app.services.tokens import Tokens
@@ -96,6 +98,7 @@ class Services:
     audit: Audit
     audit_search: AuditSearch
     seals: Seals
+    sent_forms: SentForms
     seal_checks: SealChecks
     retention: Retention
     delivery: Delivery
@@ -181,9 +184,10 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         audit,
     )
     administration = Administration(config, organizations, applications, method_settings)
-    administrator_sessions = AdministratorSessions(clock, vault, audit)
+    administrator_events = AdministratorEvents(audit)
+    administrator_sessions = AdministratorSessions(clock, vault, administrator_events)
     administrators = Administrators(
-        clock, administration, administrator_sessions, directory, delivery, audit
+        clock, administration, administrator_sessions, directory, delivery, administrator_events
     )
     appointments = Appointments(clock, administrators, audit)
     magic_links = MagicLinks(clock, vault, gateway_sessions, limits, audit)
@@ -228,6 +232,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         audit=audit,
         audit_search=AuditSearch(database),
         seals=seals,
+        sent_forms=SentForms(clock),
         seal_checks=SealChecks(database, seals),
         retention=Retention(database, clock, seals, audit),
         delivery=delivery,
@@ -275,9 +280,9 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             clock,
             administration,
             administrators,
-            appointments,
             administrator_sessions,
             gateway_sessions,
+            administrator_events,
             audit,
         ),
         administrator_sessions=administrator_sessions,

@@ -36,6 +36,7 @@ from app.models.recovery_code import RecoveryCode
 from app.models.result import Result
 from app.models.seal import Seal
 from app.models.sending import SendCooldown, SendCount, SendingRules, SendScope
+from app.models.sent_form import SentForm
 from app.models.signing_key import KeyState, KeyUse, SigningKey
 from app.models.user import User
 from app.models.verification import Purpose, Verification
@@ -85,6 +86,7 @@ __all__ = [
     "SendCount",
     "SendScope",
     "SendingRules",
+    "SentForm",
     "SessionStatus",
     "SigningKey",
     "User",

@@ -14,7 +14,8 @@ from app.crypto import Vault, new_token
 from app.db import touched_one
 from app.errors import NotFound
 from app.models import Administrator, AdministratorSession, Organization, User
-from app.services.audit import Actor, Audit, EventKind
+from app.services.administrator_events import AdministratorEvents
+from app.services.audit import Actor, EventKind
 
 LASTS = timedelta(hours=12)
 IDLE = timedelta(hours=1)
@@ -36,10 +37,10 @@ class Admitted:
 class AdministratorSessions:
     """Begins, knows and ends sessions; each change of privilege brings a new secret."""
 
-    def __init__(self, clock: Clock, vault: Vault, audit: Audit) -> None:
+    def __init__(self, clock: Clock, vault: Vault, events: AdministratorEvents) -> None:
         self._clock = clock
         self._vault = vault
-        self._audit = audit
+        self._events = events
 
     def begin(self, tx: Session, actor: Actor, administrator: Administrator) -> Admitted:
         """Begin a session for somebody who proved both factors."""
@@ -57,7 +58,7 @@ class AdministratorSessions:
             expires_at=now + LASTS,
         )
         tx.add(session)
-        self._audit.record(tx, EventKind.ADMINISTRATOR_SIGNED_IN, actor, user=administrator.user)
+        self._events.record(tx, EventKind.ADMINISTRATOR_SIGNED_IN, actor, administrator)
         return Admitted(session=session, secret=secret)
 
     def renew(self, tx: Session, actor: Actor, current: AdministratorSession) -> Admitted | None:
@@ -72,8 +73,7 @@ class AdministratorSessions:
         )
         if not touched_one(tx, renew):
             return None
-        user = current.administrator.user
-        self._audit.record(tx, EventKind.ADMINISTRATOR_VERIFIED, actor, user=user)
+        self._events.record(tx, EventKind.ADMINISTRATOR_VERIFIED, actor, current.administrator)
         return Admitted(session=current, secret=secret)
 
     def current(self, tx: Session, secret: str) -> AdministratorSession | None:
@@ -133,22 +133,32 @@ class AdministratorSessions:
         )
         if not touched_one(tx, mine.values(ended_at=self._clock.now())):
             raise NotFound("session")
-        self._audit.record(tx, EventKind.ADMINISTRATOR_SIGNED_OUT, actor, user=administrator.user)
+        self._events.record(tx, EventKind.ADMINISTRATOR_SIGNED_OUT, actor, administrator)
 
-    def end_all(
-        self, tx: Session, administrator: Administrator, *, but: AdministratorSession | None = None
+    def end_others(self, tx: Session, actor: Actor, current: AdministratorSession) -> int:
+        """End every session of an administrator but this one, and return how many ended."""
+        ended = self._end(tx, current.administrator, AdministratorSession.id != current.id)
+        if ended:
+            self._events.record(
+                tx,
+                EventKind.ADMINISTRATOR_SIGNED_OUT_ELSEWHERE,
+                actor,
+                current.administrator,
+                sessions=ended,
+            )
+        return ended
+
+    def end_all(self, tx: Session, administrator: Administrator) -> None:
+        """End every session of an administrator; what they end for is recorded by the caller."""
+        self._end(tx, administrator)
+
+    def _end(
+        self, tx: Session, administrator: Administrator, *which: sa.ColumnElement[bool]
     ) -> int:
-        """End an administrator's sessions, and return how many ended.
-
-        Args:
-            but: the one that goes on.
-        """
-        end = sa.update(AdministratorSession).where(
-            AdministratorSession.administrator_id == administrator.id, *self._live()
+        live = sa.update(AdministratorSession).where(
+            AdministratorSession.administrator_id == administrator.id, *self._live(), *which
         )
-        if but is not None:
-            end = end.where(AdministratorSession.id != but.id)
-        ended = tx.execute(end.values(ended_at=self._clock.now()))
+        ended = tx.execute(live.values(ended_at=self._clock.now()))
         return int(ended.rowcount)  # type: ignore[attr-defined]
 
     def _live(self) -> tuple[sa.ColumnElement[bool], ...]:

@@ -16,8 +16,9 @@ from app.models import (
 )
 from app.services import passwords
 from app.services.administration import Administration
+from app.services.administrator_events import AdministratorEvents
 from app.services.administrator_sessions import AdministratorSessions
-from app.services.audit import Actor, Audit, EventKind
+from app.services.audit import Actor, EventKind
 from app.services.delivery import Delivery
 from app.services.directory import Directory
 from app.services.user_fields import checked_email, email_key
@@ -36,14 +37,14 @@ class Administrators:
         sessions: AdministratorSessions,
         directory: Directory,
         delivery: Delivery,
-        audit: Audit,
+        events: AdministratorEvents,
     ) -> None:
         self._clock = clock
         self._administration = administration
         self._sessions = sessions
         self._directory = directory
         self._delivery = delivery
-        self._audit = audit
+        self._events = events
 
     def create(self, tx: Session, *, email: str, name: str, password_hash: str) -> Administrator:
         """Create an administrator, who has no role yet, with the user whose factor is asked for.
@@ -89,13 +90,18 @@ class Administrators:
         found = sa.select(Administrator).where(Administrator.user_id == uuid.UUID(user_id))
         return tx.scalar(found.options(_WITH_USER))
 
-    def rename(self, tx: Session, administrator: Administrator, name: str) -> None:
+    def rename(self, tx: Session, actor: Actor, administrator: Administrator, name: str) -> None:
         """Change how people call an administrator.
 
         Raises:
             Invalid: nobody could read it.
         """
-        administrator.name = checked_name(name)
+        name = checked_name(name)
+        if name != administrator.name:
+            administrator.name = name
+            self._events.record(
+                tx, EventKind.ADMINISTRATOR_RENAMED, actor, administrator, name=name
+            )
 
     def set_password(
         self, tx: Session, actor: Actor, administrator: Administrator, password_hash: str
@@ -106,9 +112,7 @@ class Administrators:
         administrator.failures = administrator.known_failures = 0
         administrator.retry_at = administrator.known_retry_at = None
         self._sessions.end_all(tx, administrator)
-        self._audit.record(
-            tx, EventKind.ADMINISTRATOR_PASSWORD_CHANGED, actor, user=administrator.user
-        )
+        self._events.record(tx, EventKind.ADMINISTRATOR_PASSWORD_CHANGED, actor, administrator)
         self.tell(tx, actor, administrator, "password_changed")
 
     def tell(

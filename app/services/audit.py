@@ -21,9 +21,11 @@ class EventKind(StrEnum):
     ADMINISTRATOR_PASSWORD_CHANGED = "administrator:password_changed"  # noqa: S105
     ADMINISTRATOR_PASSWORD_REFUSED = "administrator:password_refused"  # noqa: S105
     ADMINISTRATOR_REMOVED = "administrator:removed"
+    ADMINISTRATOR_RENAMED = "administrator:renamed"
     ADMINISTRATOR_ROLE_CHANGED = "administrator:role_changed"
     ADMINISTRATOR_SIGNED_IN = "administrator:signed_in"
     ADMINISTRATOR_SIGNED_OUT = "administrator:signed_out"
+    ADMINISTRATOR_SIGNED_OUT_ELSEWHERE = "administrator:signed_out_elsewhere"
     ADMINISTRATOR_VERIFIED = "administrator:verified"
     API_KEY_BLOCKED = "api_key:blocked"
     API_KEY_CREATED = "api_key:created"

@@ -15,9 +15,9 @@ from app.errors import NotFound, Refusal
 from app.models import Administrator, AdministratorSession, Intent, User
 from app.services import passwords
 from app.services.administration import Administration
+from app.services.administrator_events import AdministratorEvents
 from app.services.administrator_sessions import AdministratorSessions, Admitted
 from app.services.administrators import Administrators, administrator_actor
-from app.services.appointments import Appointments
 from app.services.audit import Actor, Audit, EventKind
 from app.services.gateway_sessions import Ask, GatewaySessions
 
@@ -51,16 +51,16 @@ class SignIns:
         clock: Clock,
         administration: Administration,
         administrators: Administrators,
-        appointments: Appointments,
         sessions: AdministratorSessions,
         gateway_sessions: GatewaySessions,
+        events: AdministratorEvents,
         audit: Audit,
     ) -> None:
         self._database = database
         self._clock = clock
         self._administration = administration
         self._administrators = administrators
-        self._appointments = appointments
+        self._events = events
         self._sessions = sessions
         self._gateway_sessions = gateway_sessions
         self._audit = audit
@@ -91,15 +91,18 @@ class SignIns:
             if right and found.password_hash == kept:
                 self._forgive(found, familiar)
                 return found
-            actor = administrator_actor(found, peer)
-            self._audit.record(
-                tx,
-                EventKind.ADMINISTRATOR_PASSWORD_REFUSED,
-                actor,
-                user=found.user,
-                judged=retry_at is None,
-            )
+            self._record_wrong(tx, peer, found, judged=retry_at is None)
             return WrongPassword(retry_at=retry_at)
+
+    def _record_wrong(
+        self, tx: Session, peer: Actor, administrator: Administrator, *, judged: bool
+    ) -> None:
+        """Record a wrong password; one that had to wait shows no organization anything new."""
+        kind, told = EventKind.ADMINISTRATOR_PASSWORD_REFUSED, administrator.email
+        if judged:
+            self._events.record(tx, kind, peer, administrator, email=told, judged=True)
+        else:
+            self._audit.record(tx, kind, peer, user=administrator.user, email=told, judged=False)
 
     def _charge(self, tx: Session, one: Administrator, familiar: bool) -> datetime | None:
         """Count a wrong password before it is judged; return until when none is, if so."""
@@ -194,14 +197,6 @@ class SignIns:
         actor = administrator_actor(administrator, peer)
         if current is not None and current.administrator_id == administrator.id:
             return self._sessions.renew(tx, actor, current)
-        for seat in self._appointments.seats(tx, administrator):
-            self._audit.record(
-                tx,
-                EventKind.ADMINISTRATOR_SIGNED_IN,
-                actor,
-                organization_id=seat.organization.id,
-                role=seat.role.value,
-            )
         return self._sessions.begin(tx, actor, administrator)
 
 

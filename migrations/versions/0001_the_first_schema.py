@@ -149,6 +149,15 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "sent_forms",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sent_forms")),
+    )
+    with op.batch_alter_table("sent_forms", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sent_forms_sent_at"), ["sent_at"], unique=False)
+
+    op.create_table(
         "signing_keys",
         sa.Column("kid", sa.String(), nullable=False),
         sa.Column("use", sa.String(length=40), nullable=False),
@@ -1282,6 +1291,10 @@ def downgrade() -> None:
         )
 
     op.drop_table("signing_keys")
+    with op.batch_alter_table("sent_forms", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sent_forms_sent_at"))
+
+    op.drop_table("sent_forms")
     with op.batch_alter_table("seals", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_seals_kept",

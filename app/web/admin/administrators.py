@@ -16,6 +16,7 @@ from app.models import AdministratorRole, Role
 from app.services.invitations import Invited
 from app.services.roles import Action
 from app.web.admin.desk import Seat, confirm, done, explain, noun, page, render
+from app.web.admin.once import OnceForm
 from app.web.support import services
 
 blueprint = noun("administrators")
@@ -30,7 +31,7 @@ ROLES = {
 _CHOICES = [SelectChoice(role.value, f"{name}. {about}") for role, (name, about) in ROLES.items()]
 
 
-class InviteForm(FlaskForm):  # type: ignore[misc]
+class InviteForm(OnceForm):
     """Whom to invite, and as what."""
 
     email = EmailField("Email address", render_kw={"autocomplete": "off", "required": True})
@@ -50,7 +51,7 @@ class RoleForm(FlaskForm):  # type: ignore[misc]
     )
 
 
-class StartOverForm(FlaskForm):  # type: ignore[misc]
+class StartOverForm(OnceForm):
     """What is to be chosen anew."""
 
     phone_too = BooleanField("The second factor is lost, too: let it be set up anew")
@@ -95,6 +96,7 @@ def invite(tx: Session, seat: Seat) -> ResponseReturnValue:
         message = refusal.message.removeprefix("email: ")
         explain(form, refusal if isinstance(refusal, Invalid) else Invalid("email", message))
         return render("admin/administrators/invite.html", seat, 422, form=form)
+    form.use_up(tx)
     return _show_link(seat, invited)
 
 
@@ -177,10 +179,11 @@ def ask_start_over(tx: Session, seat: Seat, administrator_id: uuid.UUID) -> Resp
 @page(Action.CHANGE_ADMINISTRATORS)
 def start_over(tx: Session, seat: Seat, administrator_id: uuid.UUID) -> ResponseReturnValue:
     """Make a link by which somebody chooses a new password, and show it this once."""
-    found = _find(tx, seat, administrator_id)
+    found, form = _find(tx, seat, administrator_id), StartOverForm()
     invited = services().invitations.start_over(
-        tx, seat.actor, seat.organization, found, phone_too=bool(StartOverForm().phone_too.data)
+        tx, seat.actor, seat.organization, found, phone_too=bool(form.phone_too.data)
     )
+    form.use_up(tx)
     return _show_link(seat, invited)
 
 

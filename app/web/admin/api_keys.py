@@ -6,7 +6,6 @@ import uuid
 
 from flask import url_for
 from flask.typing import ResponseReturnValue
-from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
 from wtforms import RadioField, SelectMultipleField, StringField
 from wtforms.validators import ValidationError
@@ -17,6 +16,7 @@ from app.services.api_keys import Permission, permissions_of
 from app.services.roles import Action
 from app.web.admin import recipes
 from app.web.admin.desk import Seat, confirm, done, explain, noun, page, render
+from app.web.admin.once import OnceForm
 from app.web.admin.paging import PER_PAGE, number, pages
 from app.web.admin.secrets import Handover, ReplaceForm, hand_over
 from app.web.support import services
@@ -44,7 +44,7 @@ WORDS = {
 EVERYTHING, CHOSEN = "everything", "chosen"
 
 
-class KeyForm(FlaskForm):  # type: ignore[misc]
+class KeyForm(OnceForm):
     """What a key is called, and what it may do."""
 
     name = StringField(
@@ -119,6 +119,7 @@ def create(tx: Session, seat: Seat) -> ResponseReturnValue:
     except Invalid as invalid:
         explain(form, invalid)
         return _form_page(seat, form, status=422)
+    form.use_up(tx)
     return _hand_over(seat, key, secret, f"{key.name} is created")
 
 

@@ -6,7 +6,6 @@ import uuid
 
 from flask import request, url_for
 from flask.typing import ResponseReturnValue
-from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
 from wtforms import StringField, TextAreaField
 from wtforms.validators import ValidationError
@@ -18,6 +17,7 @@ from app.services.applications import ApplicationChanges
 from app.services.roles import Action
 from app.web.admin import recipes
 from app.web.admin.desk import Seat, confirm, done, explain, noun, page, render
+from app.web.admin.once import OnceForm
 from app.web.admin.paging import PER_PAGE, number, pages
 from app.web.admin.secrets import Handover, ReplaceForm, hand_over
 from app.web.support import services
@@ -26,7 +26,7 @@ from app.web.support.headers import allow_requests
 blueprint = noun("applications")
 
 
-class ApplicationForm(FlaskForm):  # type: ignore[misc]
+class ApplicationForm(OnceForm):
     """What an application is called, and where its users go back to."""
 
     name = StringField(
@@ -113,6 +113,7 @@ def create(tx: Session, seat: Seat) -> ResponseReturnValue:
     except Invalid as invalid:
         explain(form, invalid)
         return _form_page(seat, form, status=422)
+    form.use_up(tx)
     return _hand_over(seat, application, secret, f"{application.name} is registered")
 
 

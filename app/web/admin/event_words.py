@@ -61,13 +61,19 @@ class Said:
 WORDS: dict[EventKind, Words] = {
     EventKind.ADMINISTRATOR_APPOINTED: Words("Administrator added", WARN, " as {role}"),
     EventKind.ADMINISTRATOR_PASSWORD_CHANGED: Words("Administrator changed the password", WARN),
-    EventKind.ADMINISTRATOR_PASSWORD_REFUSED: Words("Wrong password of an administrator", BAD),
+    EventKind.ADMINISTRATOR_PASSWORD_REFUSED: Words(
+        "Wrong password of an administrator", BAD, ": {email}"
+    ),
     EventKind.ADMINISTRATOR_REMOVED: Words("Administrator removed", WARN),
+    EventKind.ADMINISTRATOR_RENAMED: Words("Administrator renamed", PLAIN, ": {name}"),
     EventKind.ADMINISTRATOR_ROLE_CHANGED: Words(
         "Role of an administrator changed", WARN, " to {role}"
     ),
     EventKind.ADMINISTRATOR_SIGNED_IN: Words("Administrator signed in", PLAIN),
     EventKind.ADMINISTRATOR_SIGNED_OUT: Words("Administrator signed out", PLAIN),
+    EventKind.ADMINISTRATOR_SIGNED_OUT_ELSEWHERE: Words(
+        "Administrator signed out every other browser", PLAIN, ": {sessions} of them"
+    ),
     EventKind.ADMINISTRATOR_VERIFIED: Words(
         "Administrator confirmed the second factor again", PLAIN
     ),

@@ -81,7 +81,8 @@ def rename(tx: Session, current: AdministratorSession) -> ResponseReturnValue:
     """Change the name."""
     form = NameForm()
     try:
-        services().administrators.rename(tx, _own(tx, current), form.name.data or "")
+        by = administrator_actor(current.administrator, actor("administrator"))
+        services().administrators.rename(tx, by, _own(tx, current), form.name.data or "")
     except Invalid as invalid:
         explain(form, invalid)
         return _page(tx, current, name_form=form, status=422)
@@ -151,8 +152,9 @@ def end(tx: Session, current: AdministratorSession, session_id: uuid.UUID) -> Re
 @mine
 def end_others(tx: Session, current: AdministratorSession) -> ResponseReturnValue:
     """Sign every other browser out."""
-    services().administrator_sessions.end_all(tx, current.administrator, but=current)
-    flash("Every other browser was signed out.")
+    by = administrator_actor(current.administrator, actor("administrator"))
+    ended = services().administrator_sessions.end_others(tx, by, current)
+    flash("Every other browser was signed out." if ended else "No other browser was signed in.")
     return redirect(url_for("admin_profile.show"), 303)
 
 

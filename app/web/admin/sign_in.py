@@ -12,6 +12,7 @@ from wtforms import EmailField, PasswordField
 from app.crypto import new_token
 from app.models import Administrator, Intent
 from app.services.administrator_sessions import Admitted
+from app.services.administrators import administrator_actor
 from app.services.sign_ins import WrongPassword
 from app.web.admin import gate
 from app.web.support import actor, services
@@ -122,8 +123,8 @@ def sign_out() -> ResponseReturnValue:
     current = gate.current_session()
     if current is not None:
         with services().database.writing() as tx:
-            peer = actor("administrator")
-            services().administrator_sessions.end(tx, peer, current.administrator, current.id)
+            by = administrator_actor(current.administrator, actor("administrator"))
+            services().administrator_sessions.end(tx, by, current.administrator, current.id)
     session.clear()
     response = make_response(redirect(url_for("admin_sign_in.show"), 303))
     gate.drop(response, gate.ADMITTED)

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Sequence
 
 from flask.typing import ResponseReturnValue
-from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
 from wtforms import RadioField, SelectField
 from wtforms.fields.choices import SelectChoice
@@ -17,11 +16,12 @@ from app.services.roles import Action
 from app.services.standing import demand_unsuspended
 from app.web.admin.desk import ReasonForm, Seat, confirm, done, page, render
 from app.web.admin.notices import tells, way_of
+from app.web.admin.once import OnceForm
 from app.web.admin.user import back, blueprint, call_name, find
 from app.web.support import services
 
 
-class InviteForm(FlaskForm):  # type: ignore[misc]
+class InviteForm(OnceForm):
     """Which application the link names."""
 
     client_id = SelectField(
@@ -35,7 +35,7 @@ class InviteForm(FlaskForm):  # type: ignore[misc]
         self.client_id.choices = [SelectChoice(one.client_id, one.name) for one in applications]
 
 
-class BypassForm(ReasonForm):
+class BypassForm(ReasonForm, OnceForm):
     """Why, and for how long."""
 
     minutes = RadioField(
@@ -71,6 +71,7 @@ def invite(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnValue:
     invited = services().enrollment_invitations.invite(
         tx, seat.actor, user, str(form.client_id.data)
     )
+    form.use_up(tx)
     return render(
         "admin/user/invited.html",
         seat,
@@ -129,6 +130,7 @@ def give_bypass(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnVa
     given = services().bypass_codes.give(
         tx, seat.actor, user, minutes=int(form.minutes.data), why=form.reason.data or ""
     )
+    form.use_up(tx)
     return render(
         "admin/user/bypass_code.html",
         seat,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import sqlalchemy as sa
 
-from app.models import Message, Role
+from app.models import Environment, Event, Message, Role
+from app.services.audit import OPERATOR
 from tests.conftest import PASSWORD, Harbor
 
 WORDS = "seven grey herons on a pontoon"
@@ -96,3 +100,94 @@ def test_another_method_is_added_on_the_hosted_pages(harbor: Harbor) -> None:
     assert nadia.browser.path == "/admin/sandbox/harbor/"
     nadia.browser.goes_to("/admin/profile")
     assert nadia.text.count("Authenticator app") == 2
+
+
+def on_record(harbor: Harbor, kind: str) -> list[tuple[str | None, str | None, dict[str, Any]]]:
+    """Return what Harbor's own record says of a kind: who did it, from where, and the detail."""
+    mine = sa.select(Event).where(
+        Event.organization_id == harbor.organization.id, Event.kind == kind
+    )
+    return [
+        (event.actor_label, event.address, event.detail)
+        for (event,) in harbor.rows(mine.order_by(Event.id))
+    ]
+
+
+def test_signing_every_other_browser_out_is_recorded(harbor: Harbor) -> None:
+    nadia = harbor.administrator()
+    others = [harbor.browser(), harbor.browser()]
+    for browser in others:
+        harbor.clock.advance(30)
+        replace(nadia, browser=browser).signs_in()
+    nadia.browser.goes_to("/admin/profile")
+    form = next(n for n, form in enumerate(nadia.page.forms) if "end-others" in form["action"])
+    nadia.browser.submits(form)
+    assert "Every other browser was signed out." in nadia.text
+    assert nadia.text.count("last seen") == 1
+    for browser in others:
+        browser.goes_to("/admin/profile")
+        assert browser.path == "/admin/sign-in"
+    kind = "administrator:signed_out_elsewhere"
+    assert on_record(harbor, kind) == [(nadia.email, "127.0.0.1", {"sessions": 2, "role": "owner"})]
+    nadia.at("/audit?kind=administrator%3Asigned_out_elsewhere")
+    assert "Administrator signed out every other browser: 2 of them" in nadia.text
+    nadia.browser.goes_to("/admin/profile")
+    nadia.browser.goes_to(
+        "/admin/profile/sessions/end-others",
+        "POST",
+        data={"csrf_token": nadia.browser.form_token},
+    )
+    assert "No other browser was signed in." in nadia.text
+    assert len(on_record(harbor, kind)) == 1
+
+
+def test_what_administrators_do_to_their_own_access_is_on_record_where_they_work(
+    harbor: Harbor,
+) -> None:
+    """In each organization that they run, and in no other."""
+    nadia = harbor.administrator()
+    with harbor.services.database.writing() as tx:
+        pier = harbor.services.organizations.create(
+            tx, OPERATOR, environment=Environment.SANDBOX, name="Pier"
+        )
+    harbor.administrator(email="eve@pier.example", organization=pier, signed_in=False)
+    nadia.browser.goes_to("/admin/profile")
+    form = next(n for n, form in enumerate(nadia.page.forms) if form["action"].endswith("/name"))
+    for _ in range(2):  # the same name again is no change
+        nadia.browser.submits(form, name="Nadia Haddad")
+    stranger = harbor.browser()
+    stranger.goes_to("/admin/sign-in")
+    stranger.submits(email=nadia.email, password="not the password")
+    stranger.submits(email="nobody@harbor.example", password="not the password")
+    nadia.browser.goes_to("/admin/profile/password")
+    nadia.browser.submits(1, current=PASSWORD, password=WORDS)
+    harbor.clock.advance(30)
+    nadia.proves()
+    nadia.browser.goes_to("/admin/profile")
+    nadia.browser.submits(0)  # signs out
+    assert on_record(harbor, "administrator:renamed") == [
+        (nadia.email, "127.0.0.1", {"name": "Nadia Haddad", "role": "owner"})
+    ]
+    assert on_record(harbor, "administrator:password_refused") == [
+        (None, "127.0.0.1", {"email": nadia.email, "judged": True, "role": "owner"})
+    ]
+    for kind in ("password_changed", "signed_out"):
+        [(by, _, _)] = on_record(harbor, f"administrator:{kind}")
+        assert by == nadia.email, kind
+    assert len(on_record(harbor, "administrator:signed_in")) == 2
+    kinds = sa.select(Event.kind).where(Event.organization_id == pier.id)
+    assert {kind for (kind,) in harbor.rows(kinds)} == {
+        "organization:created",
+        "administrator:appointed",
+    }
+
+
+def test_guesses_that_have_to_wait_do_not_fill_the_record_of_an_organization(
+    harbor: Harbor,
+) -> None:
+    nadia = harbor.administrator(signed_in=False)
+    stranger = harbor.browser()
+    stranger.goes_to("/admin/sign-in")
+    for _ in range(8):
+        stranger.submits(email=nadia.email, password="not the password")
+    assert len(on_record(harbor, "administrator:password_refused")) == 5
