@@ -156,7 +156,7 @@ def _read(value: str, country: str | None) -> phonenumbers.PhoneNumber | None:
     if len(value) > _LONGEST_SPELLING or _STRANGE.search(value):
         return None
     try:
-        return phonenumbers.parse(value, country)
+        return phonenumbers.parse(" ".join(value.split()), country)
     except phonenumbers.NumberParseException:
         return None
 

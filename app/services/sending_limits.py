@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.crypto import Vault
+from app.db import lock
 from app.factors.base import Reason, Refused
 from app.models import Organization, SendCooldown, SendScope, User
 from app.services.audit import SYSTEM, Actor, Audit, EventKind
@@ -57,7 +58,8 @@ class SendingLimits:
         """Charge messages that are sent together: all of them or none.
 
         Each count holds its row until the transaction ends, so that parallel sends never pass a
-        cap together. Call it before the user or an authenticator is locked.
+        cap together. The user is locked first, as wherever an answer is judged; whoever holds an
+        authenticator has to hold its user.
 
         Args:
             actor_address: of the user's client; None where a backend calls for the user.
@@ -65,6 +67,7 @@ class SendingLimits:
         Returns:
             None if they are to be sent now; `Refused` leaves every count as it was.
         """
+        lock(tx, User.id, user.id)
         rules = self._rules.of(tx, organization)
         aims = [aim_at(self._vault, target) for target in targets]
         barred = [bar for aim in aims if (bar := unreachable(organization.id, aim, rules))]
@@ -94,8 +97,8 @@ class SendingLimits:
     ) -> None:
         """Let the next message to a recipient wait no more, after a right code; the caps stay.
 
-        Where one is being sent at this moment its wait stays: whoever waited for that, with the
-        user locked, would wait in a circle.
+        Where one is being sent at this moment its wait stays: nobody whose answer was right waits
+        for a message to somebody else who has the same number.
         """
         mine = _cooldown(organization.id, self._aim(channel, recipient))
         free = sa.select(SendCooldown.recipient_hash).where(mine).with_for_update(skip_locked=True)

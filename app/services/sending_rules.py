@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,9 +14,6 @@ from app.errors import Invalid
 from app.models import Organization, SendingRules
 from app.services.audit import Actor, Audit, EventKind
 from app.services.phone_numbers import COUNTRIES, country_of_locale
-
-STRONGER = frozenset({"totp", "passkey"})
-"""Factors beside which the phone network may be offered without further ado."""
 
 _RANGES = {
     "per_number_day": range(1, 1_001),
@@ -66,14 +62,6 @@ class Rules:
     monthly_budget: int = 10_000
     alarm_percent: int = 80
     cooldowns: tuple[int, ...] = (30, 60, 120, 300, 900)
-
-    def allows_phone(self, offered: Collection[str]) -> bool:
-        """Tell whether the phone network may be among these kinds of factor.
-
-        It is a restricted authenticator (NIST SP 800-63B-4, 3.2.9), so there has to be something
-        stronger to choose, unless an administrator has accepted the risk.
-        """
-        return self.risk_accepted or not STRONGER.isdisjoint(offered)
 
     @property
     def alarm_at(self) -> int:

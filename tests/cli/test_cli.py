@@ -825,6 +825,7 @@ BROKEN = [
     ("DATABASE_URL", "sqlite+aiosqlite:///x", "sqlite:///"),
     ("SECRET_KEY", "short", "32"),
     ("SECRET_KEY", "x" * 31, "32"),
+    ("DEFAULT_COUNTRY", "Narnia", "two letters"),
     ("ENCRYPTION_KEYS", "nonsense", "<id>:<base64>"),
     ("ENCRYPTION_KEYS", "k1:%%%", "base64"),
     ("ENCRYPTION_KEYS", "k1:QUJD", "32 bytes"),

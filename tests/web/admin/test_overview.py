@@ -427,3 +427,66 @@ def scans_whole(line: str) -> bool:
     """Tell whether a step reads all of a big table, or of an index that holds all of it."""
     few = r"(?! USING (COVERING )?INDEX ix_\w+_(unsealed|refused|suspended)\b)"
     return bool(re.search(rf"(SCAN|Seq Scan on) {BIG}\b{few}", line))
+
+
+def sends(harbor: Harbor, *numbers: str) -> None:
+    """Ask for a message to each number, as the sending of codes does."""
+    with harbor.services.database.writing() as tx:
+        ada = tx.get_one(User, uuid.UUID(harbor.ada))
+        for number in numbers:
+            harbor.services.sending_limits.charge(
+                tx, None, harbor.organization, ada, "sms", number, now=harbor.clock.now()
+            )
+
+
+def follows(administrator: Administrator, kind: str) -> str:
+    """Follow the link to the events of a kind, and return what that page says."""
+    (link,) = [one for one in administrator.page.links if one.endswith(f"kind={kind}")]
+    administrator.browser.goes_to(link)
+    return administrator.text
+
+
+def rules(harbor: Harbor, **changes: int) -> None:
+    with harbor.services.database.writing() as tx:
+        harbor.services.sending_rules.change(tx, OPERATOR, harbor.organization, **changes)
+
+
+def test_a_budget_for_messages_is_told_when_most_of_it_and_when_all_is_spent(
+    harbor: Harbor, calm: Administrator
+) -> None:
+    rules(harbor, monthly_budget=5)
+    sends(harbor, "+33620345678", "+33621345678", "+33622345678")
+    settle(harbor)
+    assert titles(calm) == ["Nothing needs you now"]
+    sends(harbor, "+33623345678")
+    settle(harbor)
+    assert titles(calm) == ["Most of the month’s budget for messages is spent"]
+    assert "4 of 5 are sent. At the last one, sending stops." in calm.text
+    told = follows(calm, "sending:budget_alarmed")
+    assert "Most of the month’s message budget spent: 4 of 5" in told
+    sends(harbor, "+33624345678", "+33625345678")
+    settle(harbor)
+    assert titles(calm) == ["The month’s budget for messages is spent"]
+    assert "All 5 are sent. No code goes out by text message, WhatsApp or call before" in calm.text
+    told = follows(calm, "sending:budget_spent")
+    assert "Month’s message budget spent, sending stopped at 5" in told
+    rules(harbor, monthly_budget=50)
+    settle(harbor)
+    assert titles(calm) == ["Nothing needs you now"]
+
+
+def test_a_cap_of_the_day_that_is_reached_is_told_until_the_day_is_over(
+    harbor: Harbor, calm: Administrator
+) -> None:
+    rules(harbor, per_organization_day=2)
+    sends(harbor, "+33620345678", "+33621345678", "+33622345678", "+33623345678")
+    settle(harbor)
+    assert titles(calm) == ["No more codes are sent by phone today"]
+    assert "The day’s cap is reached; 2 messages were refused since." in calm.text
+    told = follows(calm, "sending:refused")
+    said = "Message not sent: too many messages for the organization in a day, by text message"
+    assert said in told
+    harbor.clock.advance(43200)
+    calm.signs_in()
+    settle(harbor)
+    assert titles(calm) == ["Nothing needs you now"]
