@@ -7,7 +7,10 @@ from app.config import Config
 from app.outbound import Outbound
 from app.providers.base import Provider
 from app.providers.deployment import DeploymentMail
+from app.providers.http import HttpGateway
 from app.providers.smtp import Smtp
+from app.providers.twilio import Twilio
+from app.providers.vonage import Vonage
 
 
 def providers(config: Config, clock: Clock) -> dict[str, Provider]:
@@ -22,7 +25,12 @@ def providers(config: Config, clock: Clock) -> dict[str, Provider]:
     """
     outbound = Outbound(config.outbound_networks, ca_file=config.ca_file)
     host = config.host.partition(":")[0] if "[" not in config.host else "localhost"
-    known: list[Provider] = [Smtp(outbound, host)]
+    known: list[Provider] = [
+        Smtp(outbound, host),
+        Twilio(outbound, config.twilio_url),
+        Vonage(outbound, config.vonage_url),
+        HttpGateway(outbound, clock),
+    ]
     if config.smtp_url and config.mail_from:
         known.append(
             DeploymentMail(

@@ -19,13 +19,19 @@ from app.deadlines import Deadline
 from app.errors import Invalid
 from app.outbound import CallFailed, Outbound, failure
 from app.providers.base import Account, Callback, DeliveryError, Outgoing, Report, Sent, Setting
-from app.providers.words import delivery_error, required, safe
+from app.providers.words import (
+    delivery_error,
+    is_mailbox,
+    mailbox,
+    on_one_of,
+    one_line,
+    required,
+    safe,
+)
 
 _USUAL_PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _FIRST_FREE_PORT, _LAST_PORT, _DIGITS = 1024, 65535, 5
 _MOST_SAID = 64 * 1024
-_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_MAILBOX = re.compile(rf"{_ATOM}(\.{_ATOM})*@[a-z0-9-]+(\.[a-z0-9-]+)*", re.I)
 _AS_SENT = SMTP.clone(cte_type="7bit")  # no server has to know 8BITMIME
 _OK, _WILL_FORWARD, _FOR_GOOD = 250, 251, 500
 _UNKNOWN_RECIPIENT = frozenset({550, 551, 553})
@@ -78,7 +84,7 @@ class Smtp:
         """See whether the mail server can be used; see `Provider.check`."""
         required(account, "host", "from_address")
         security, port = _security(account), _port(account)
-        if not _MAILBOX.fullmatch(account.value("from_address")):
+        if not is_mailbox(account.value("from_address")):
             raise Invalid("from_address", "write one address, such as security@example.com.")
         if account.value("username") and not account.value("password"):
             raise Invalid("password", "fill it in: there is a user name.")
@@ -92,6 +98,7 @@ class Smtp:
         deadline, talk = Deadline(seconds), _Talk()
         host, encrypted = account.value("host"), account.value("security") != "none"
         try:
+            on_one_of(self.channels, outgoing)
             message = _message(account, outgoing)
             with self._outbound.line(host, _port(account), deadline, encrypted=encrypted) as line:
                 reply = self._converse(account, line, message, talk)
@@ -190,18 +197,14 @@ def _message(account: Account, outgoing: Outgoing) -> EmailMessage:
         DeliveryError: the recipient or the sender is not one plain address.
     """
     own = account.value("from_address")
-    if not _MAILBOX.fullmatch(outgoing.recipient):
-        raise DeliveryError(
-            "invalid_recipient", "The recipient is not one e-mail address.", undeliverable=True
-        )
-    if not _MAILBOX.fullmatch(own):
+    if not is_mailbox(own):
         raise DeliveryError("invalid_sender", "The From address is not one.", permanent=True)
     message = EmailMessage(_AS_SENT)
     message["From"] = Address(
-        _one_line(outgoing.sender or account.value("from_name")), addr_spec=own
+        one_line(outgoing.sender or account.value("from_name")), addr_spec=own
     )
-    message["To"] = Address(addr_spec=outgoing.recipient)
-    message["Subject"] = _one_line(outgoing.subject)
+    message["To"] = Address(addr_spec=mailbox(outgoing))
+    message["Subject"] = one_line(outgoing.subject)
     message["Date"] = formatdate()
     message["Message-ID"] = f"<{outgoing.id}@{own.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no reply from a machine
@@ -209,10 +212,6 @@ def _message(account: Account, outgoing: Outgoing) -> EmailMessage:
     if outgoing.html:
         message.add_alternative(outgoing.html, subtype="html")
     return message
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())
 
 
 def _security(account: Account) -> str:

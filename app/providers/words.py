@@ -4,30 +4,50 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 from app.addresses import NotAllowed
 from app.errors import Invalid
-from app.outbound import Answer, CallFailed
-from app.providers.base import Account, DeliveryError, Outgoing
+from app.outbound import CallFailed
+from app.providers.base import Account, Callback, DeliveryError, Outgoing
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_MAILBOX = re.compile(rf"{_ATOM}(\.{_ATOM})*@[a-z0-9-]+(\.[a-z0-9-]+)*", re.I)
 _LONGEST = 300
-_SHORTEST_SECRET = 6
+_NO_SECRETS = frozenset({"minutes", "organization"})
 _TRY_AGAIN = frozenset({408, 425, 429})
+_UNCLEAR = frozenset({502, 504})
+_MINUTES = re.compile(r"[1-9][0-9]{0,2}")
 
 
 def safe(words: str, outgoing: Outgoing) -> str:
     """Return a vendor's words in one line, without what is nobody's but the recipient's."""
     hidden = {outgoing.recipient, outgoing.recipient.removeprefix("+"), outgoing.text.strip()}
-    hidden |= {one for one in outgoing.variables.values() if len(one) >= _SHORTEST_SECRET}
-    hidden.add(outgoing.variables.get("code", ""))
+    hidden |= {value for name, value in outgoing.variables.items() if name not in _NO_SECRETS}
     for secret in sorted(filter(None, hidden), key=len, reverse=True):
         # A vendor may group the digits of a number or a code in another way.
         pattern = r"[\s.\-]*".join(map(re.escape, secret))
         words = re.sub(pattern, "…", words, flags=re.IGNORECASE)
-    line = " ".join("".join(mark if mark.isprintable() else " " for mark in words).split())
+    line = one_line(words)
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks and whatever else can't be printed."""
+    return " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())
+
+
+def on_one_of(channels: Collection[str], outgoing: Outgoing) -> None:
+    """See that a message is for a channel that a provider carries.
+
+    Raises:
+        DeliveryError: it is not.
+    """
+    if outgoing.channel not in channels:
+        told = f"It does not carry {outgoing.channel}."
+        raise DeliveryError("wrong_channel", told, permanent=True)
 
 
 def number(outgoing: Outgoing) -> str:
@@ -41,6 +61,24 @@ def number(outgoing: Outgoing) -> str:
             "invalid_recipient", "The recipient is not a number in E.164.", undeliverable=True
         )
     return outgoing.recipient
+
+
+def mailbox(outgoing: Outgoing) -> str:
+    """Return the recipient's address, which there is no other for.
+
+    Raises:
+        DeliveryError: it is not one plain e-mail address.
+    """
+    if not is_mailbox(outgoing.recipient):
+        raise DeliveryError(
+            "invalid_recipient", "The recipient is not one e-mail address.", undeliverable=True
+        )
+    return outgoing.recipient
+
+
+def is_mailbox(text: str) -> bool:
+    """Tell whether a text is one plain e-mail address, in ASCII, and nothing beside it."""
+    return _MAILBOX.fullmatch(text) is not None
 
 
 def is_number(text: str) -> bool:
@@ -69,15 +107,37 @@ def delivery_error(error: NotAllowed | CallFailed | Invalid) -> DeliveryError:
     return DeliveryError(error.code, error.detail, permanent=permanent, maybe_sent=error.said)
 
 
+def status_error(vendor: str, status: int) -> DeliveryError:
+    """Return what an HTTP status says where the vendor says nothing more."""
+    return DeliveryError(
+        f"{vendor}_{status}" if vendor == "http" else f"{vendor}_http_{status}",
+        f"HTTP {status}",
+        permanent=is_final(status),
+        maybe_sent=status in _UNCLEAR,
+    )
+
+
 def is_final(status: int) -> bool:
     """Tell whether an HTTP status means that asking again will be answered the same."""
     return status < 500 and status not in _TRY_AGAIN
 
 
-def json_object(answer: Answer) -> dict[str, Any]:
-    """Return the object that an answer holds, {} if it holds none."""
+def object_in(body: bytes) -> dict[str, Any]:
+    """Return the JSON object that a body is, {} if it is none."""
     try:
-        found = json.loads(answer.body)
-    except ValueError:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def lifetime(outgoing: Outgoing) -> int | None:
+    """Return after how many seconds the message is worth nothing, if it says so."""
+    minutes = outgoing.variables.get("minutes", "")
+    return int(minutes) * 60 if _MINUTES.fullmatch(minutes) else None
+
+
+def header(callback: Callback, name: str) -> str:
+    """Return a header of a callback, whatever the case of its name; "" if it is not there."""
+    wanted = name.lower()
+    return next((value for key, value in callback.headers.items() if key.lower() == wanted), "")
