@@ -224,9 +224,11 @@ class Outbound:
 def _connected(addresses: Sequence[str], port: int, deadline: Deadline) -> Iterator[socket.socket]:
     """Connect to the first address that can be reached, without looking anything up."""
     problem: OSError = OSError()
-    for address in addresses:
+    for tried, address in enumerate(addresses):
+        # One that swallows everything leaves time for the others.
+        seconds = deadline.left / (len(addresses) - tried)
         try:
-            line = socket.create_connection((address, port), timeout=deadline.left)
+            line = socket.create_connection((address, port), timeout=seconds)
         except OSError as error:
             problem = error
             continue

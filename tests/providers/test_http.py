@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
-from standardwebhooks.webhooks import Webhook
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from app.errors import Invalid
 from app.outbound import Outbound
@@ -315,6 +317,43 @@ def test_a_report_that_nobody_signed_is_forged(http: HttpGateway) -> None:
     unsigned = Account(settings={"url": "https://gateway.example"})
     with pytest.raises(Forged):
         http.report(unsigned, Callback(url=CALLBACK, headers={}, body=b"{}"))
+
+
+# What the guide says
+
+
+@pytest.fixture(scope="module")
+def guide() -> dict[str, Any]:
+    """The code of the guide, as a reader copies it."""
+    text = (Path(__file__).parents[2] / "docs/providers.md").read_text()
+    [code] = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    [body] = re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S)
+    copied: dict[str, Any] = {"body": body.strip()}
+    exec(compile(code, "docs/providers.md", "exec"), copied)  # noqa: S102
+    return copied
+
+
+def test_the_guide_s_gateway_takes_a_message_and_reports(
+    http: HttpGateway, gateway: Web, guide: dict[str, Any]
+) -> None:
+    sent = send(http, account(gateway.url))
+    came = gateway.only
+    assert guide["take"](SECRET, came.headers, came.body) == came.json
+    with pytest.raises(WebhookVerificationError):
+        guide["take"](SECRET, came.headers, came.body.replace(b"+33", b"+44"))
+    for status in ("sent", "delivered", "failed"):
+        headers, body = guide["report"](SECRET, sent.provider_id, status, "no_route")
+        callback = Callback(url=CALLBACK, headers=headers, body=body.encode())
+        told = http.report(account(gateway.url), callback)
+        assert told is not None
+        assert (told.provider_id, told.status) == (outgoing().id, status)
+
+
+def test_the_guide_tells_the_names_and_the_usual_body(guide: dict[str, Any]) -> None:
+    assert guide["body"] == http_body.USUAL[http_body.JSON]
+    text = (Path(__file__).parents[2] / "docs/providers.md").read_text()
+    table = text.partition("| Name | Stands for |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`\{(\w+)\}`", table)) == set(http_body.NAMES)
 
 
 # What an account needs

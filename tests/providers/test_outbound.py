@@ -215,6 +215,14 @@ def test_the_connection_goes_to_the_address_that_was_judged(
     assert names.asked == ["gateway.example"]
 
 
+def test_an_address_that_can_t_be_reached_leaves_the_others_their_turn(
+    gateway: Web, authority: Authority
+) -> None:
+    names = Names(["127.0.0.99", "127.0.0.1"])
+    calls = Outbound(LOOPBACK, ca_file=authority.file, resolve=names)
+    assert call(calls, f"https://localhost:{gateway.port}/").status == 200
+
+
 def test_the_certificate_is_the_one_of_the_name(authority: Authority, outbound: Outbound) -> None:
     with web(authority.server("other.example")) as gateway:
         with pytest.raises(CallFailed) as failed:
