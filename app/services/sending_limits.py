@@ -6,12 +6,13 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.crypto import Vault
-from app.db import lock
+from app.db import keep_even_if_undone, lock
 from app.factors.base import Reason, Refused
 from app.models import Organization, SendCooldown, SendScope, User
 from app.services.audit import SYSTEM, Actor, Audit, EventKind
@@ -73,7 +74,17 @@ class SendingLimits:
         barred = [bar for aim in aims if (bar := unreachable(organization.id, aim, rules))]
         bar = barred[0] if barred else self._charge(tx, actor_address, user, aims, rules, now)
         if bar is not None:
-            self._tell(tx, actor_address, user, bar, rules, now)
+            tell = partial(
+                self._tell,
+                address=actor_address,
+                organization_id=organization.id,
+                user_id=user.id,
+                bar=bar,
+                rules=rules,
+                now=now,
+            )
+            tell(tx)
+            keep_even_if_undone(tx, tell)  # a door may answer by raising
             return Refused(reason=bar.reason, retry_at=bar.retry_at)
         if any(aim.by_phone for aim in aims):
             self._ring(tx, organization, rules, now)
@@ -205,14 +216,22 @@ class SendingLimits:
             )
 
     def _tell(
-        self, tx: Session, address: str | None, user: User, bar: Bar, rules: Rules, now: datetime
+        self,
+        tx: Session,
+        *,
+        address: str | None,
+        organization_id: uuid.UUID,
+        user_id: uuid.UUID,
+        bar: Bar,
+        rules: Rules,
+        now: datetime,
     ) -> None:
         """Count a refusal, and record the first of its kind in a window: not each of a flood."""
         if bar.slot is None:
             return
         is_first = add_refused(tx, bar.slot, now) == 1
         if bar.reason is Reason.BUDGET_SPENT:
-            self._stop(tx, user.organization_id, rules, now)
+            self._stop(tx, organization_id, rules, now)
         elif is_first:
             number = bar.aim.number
             is_prefix = bar.slot.scope is SendScope.PREFIX
@@ -220,7 +239,8 @@ class SendingLimits:
                 tx,
                 EventKind.SENDING_REFUSED,
                 Actor(name=SYSTEM.name, address=address),
-                user=user,
+                organization_id=organization_id,
+                user_id=user_id,
                 reason=bar.reason.value,
                 limit=bar.slot.scope.value,
                 channel=bar.aim.channel,

@@ -733,6 +733,21 @@ def test_each_cap_tells_its_name(desk: Desk, cap: str, limit: str) -> None:
     assert told.detail["prefix"] is None
 
 
+def test_a_refusal_is_on_record_also_where_the_door_answers_by_raising(desk: Desk) -> None:
+    desk.rules(**{**HIGH, "per_user_day": 1})
+    assert desk.sends()
+    for number in scattered(3):
+        with pytest.raises(RuntimeError), desk.services.database.writing() as tx:
+            refused = desk.services.sending_limits.charge(
+                tx, OFFICE, desk.organization, desk.ada, "sms", number, now=desk.clock.now()
+            )
+            raise RuntimeError(refused)
+    (told,) = desk.events(EventKind.SENDING_REFUSED)
+    assert (told.user_id, told.detail["limit"]) == (desk.ada.id, "user")
+    assert desk.rows(sa.select(SendCount.refused).where(SendCount.refused > 0)) == [3]
+    assert desk.counts()[("user", str(desk.ada.id))] == 1
+
+
 def test_a_refused_country_and_a_refused_number_are_on_record_once_a_day(desk: Desk) -> None:
     for number in ("+14155552671", "+14155552672", "+447400123456", "+33899123456", "nonsense"):
         desk.sends(number)
