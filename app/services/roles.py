@@ -21,7 +21,7 @@ class Action(StrEnum):
     UNLOCK_USER = "unlock a user"
     RESET_AUTHENTICATORS = "reset authenticators"
     APPROVE_REENROLLMENT = "approve a re-enrollment"
-    EDIT_USERS = "add and edit users"
+    EDIT_USERS = "add or edit users"
     IMPORT_USERS = "import users"
     SUSPEND_USER = "suspend a user"
     DELETE_USER = "delete a user"

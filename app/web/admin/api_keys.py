@@ -13,12 +13,14 @@ from wtforms.validators import ValidationError
 from app.errors import Invalid
 from app.models import ApiKey
 from app.services.api_keys import Permission, permissions_of
+from app.services.credentials import checked_name
 from app.services.roles import Action
 from app.web.admin import recipes
 from app.web.admin.desk import Seat, confirm, done, explain, noun, page, render
 from app.web.admin.once import OnceForm
 from app.web.admin.paging import PER_PAGE, number, pages
 from app.web.admin.secrets import Handover, ReplaceForm, hand_over
+from app.web.admin.told import Checked
 from app.web.support import services
 
 blueprint = noun("api-keys")
@@ -49,6 +51,7 @@ class KeyForm(OnceForm):
 
     name = StringField(
         "Name",
+        validators=[Checked(checked_name, empty=True)],
         description="For you, to tell keys apart: “Nightly import”.",
         render_kw={"required": True, "maxlength": 100, "autocomplete": "off"},
     )

@@ -14,12 +14,14 @@ from app.errors import Invalid
 from app.models import Application
 from app.services import redirect_uris
 from app.services.applications import ApplicationChanges
+from app.services.credentials import checked_name
 from app.services.roles import Action
 from app.web.admin import recipes
 from app.web.admin.desk import Seat, confirm, done, explain, noun, page, render
 from app.web.admin.once import OnceForm
 from app.web.admin.paging import PER_PAGE, number, pages
 from app.web.admin.secrets import Handover, ReplaceForm, hand_over
+from app.web.admin.told import Checked
 from app.web.support import services
 from app.web.support.headers import allow_requests
 
@@ -31,6 +33,7 @@ class ApplicationForm(OnceForm):
 
     name = StringField(
         "Name",
+        validators=[Checked(checked_name, empty=True)],
         description="Users read it on every page that asks them for a code.",
         render_kw={"required": True, "maxlength": 100, "autocomplete": "off"},
     )

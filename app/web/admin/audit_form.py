@@ -32,6 +32,21 @@ def _stripped(value: str | None) -> str:
     return (value or "").strip()
 
 
+class DayField(DateField):  # type: ignore[misc]
+    """A day, whose refusal says how to write one."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Read a day as browsers send it.
+
+        Raises:
+            ValueError: it is none.
+        """
+        try:
+            super().process_formdata(valuelist)
+        except ValueError:
+            raise ValueError("Write a day, such as 2026-11-28.") from None
+
+
 class FilterForm(Form):  # type: ignore[misc]
     """Each field is open until something is chosen; it is sent by GET, so it holds no secret."""
 
@@ -39,8 +54,8 @@ class FilterForm(Form):  # type: ignore[misc]
     user = StringField("User", filters=[_stripped], render_kw={"placeholder": "Email or id"})
     by = SelectField("By", filters=[_stripped])
     application = SelectField("Application", filters=[_stripped])
-    since = DateField("From", validators=[Optional()])
-    until = DateField("To", validators=[Optional()])
+    since = DayField("From", validators=[Optional()])
+    until = DayField("To", validators=[Optional()])
     address = StringField(
         "Address", filters=[_stripped], render_kw={"placeholder": "Such as 203.0.113.7"}
     )

@@ -93,7 +93,7 @@ def _facts(look: Look, application: str, settings: TotpSettings) -> dict[str, An
         "session": Made(short_id="preview"),
         "organization": Made(name=look.name),
         "application": Made(name=application),
-        "person": Made(email=_PERSON),
+        "person": Made(label=_PERSON),
         "prompt": Made(view={"uri": uri, "key": _KEY}),
         "shown": totp.shown(settings.parameters),
         "recovery": Made(recovered=False),

@@ -34,6 +34,7 @@ from app.services.administrators import administrator_actor
 from app.services.audit import Actor
 from app.services.roles import DANGEROUS, Action, may
 from app.web.admin.gate import ask_to_sign_in, ask_to_verify
+from app.web.admin.told import told
 from app.web.support import actor, services
 
 P = ParamSpec("P")
@@ -208,9 +209,8 @@ def explain(form: FlaskForm, invalid: Invalid, **names: str) -> None:
     Args:
         names: fields of the form that are called otherwise there (`email="address"`).
     """
-    told = invalid.message.removeprefix(f"{invalid.field}: ")
     field = form[names.get(invalid.field, invalid.field)]
-    field.errors = [*field.errors, told[:1].upper() + told[1:]]
+    field.errors = [*field.errors, told(invalid)]
 
 
 def refuse(seat: Seat, action: Action) -> Response:
@@ -220,7 +220,7 @@ def refuse(seat: Seat, action: Action) -> Response:
 
 def refused(refusal: Refusal) -> Response:
     """Say why something can't be done; what was there before is still there."""
-    template = "admin/refused.html" if "seat" in g else "errors/error.html"
+    template = "admin/refused.html" if "seat" in g else "admin/refused_gate.html"
     html = render_template(template, refusal=refusal, seat=g.get("seat"), status=refusal.status)
     return make_response(html, refusal.status)
 

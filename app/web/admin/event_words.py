@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.factors.base import Reason
-from app.models import Event, SendScope
+from app.models import Event, Role, SendScope
 from app.services.audit import EventKind
 
 OK, WARN, BAD, PLAIN = "ok", "warn", "bad", ""
@@ -251,6 +251,8 @@ def _told(detail: Mapping[str, Any]) -> dict[str, str]:
         told["refusal"] = f"{REFUSALS.get(reason, reason.replace('_', ' '))} {of_what}".strip()
     if channel := told.get("channel"):
         told["way"] = CHANNELS.get(channel, channel)
+    if told.get("role") == Role.HELPDESK.value:
+        told["role"] = "help desk"
     if mode := told.get("mode"):
         told["mode"] = mode.replace("_", " ")
     for names in {"changed", "fields"} & set(told):

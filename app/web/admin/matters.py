@@ -150,8 +150,8 @@ def _locked(found: Found) -> Told:
 def _overdue(found: Found) -> Told:
     return Told(
         icon="clock",
-        title=f"{number_of(found.number, 'user', 'has', 'have')} not enrolled, and must",
-        says="The policy requires a method. They set one up at their next visit.",
+        title=f"{number_of(found.number, 'user', 'is', 'are')} overdue",
+        says="The policy requires a method, and they have none. They set one up at the next visit.",
         endpoint="admin_users.index",
         values={"status": UserStatus.OVERDUE.value},
         button="See overdue users",

@@ -58,12 +58,8 @@ class MethodsForm(FlaskForm):  # type: ignore[misc]
     )
 
     def changes(self, *, sandbox: bool) -> dict[str, Any]:
-        """Return the settings that the form says.
-
-        Raises:
-            Invalid: a number is none.
-        """
-        typed: dict[str, Any] = {name: _number(name, self[name].data) for name in _NUMBERS}
+        """Return the settings that the form says; what is no number stays as it was typed."""
+        typed: dict[str, Any] = {name: _number(self[name].data) for name in _NUMBERS}
         typed |= {
             "methods": tuple(name for name in METHODS if self[name].data),
             "issuer": (self.issuer.data or "").strip() or None,
@@ -85,10 +81,8 @@ def index(tx: Session, seat: Seat) -> ResponseReturnValue:
 def check(tx: Session, seat: Seat) -> ResponseReturnValue:
     """Show what would change, and ask whether it shall."""
     form = _typed()
-    try:
-        after = services().method_settings.proposed(tx, seat.organization, **_wanted(seat, form))
-    except Invalid as invalid:
-        explain(form, invalid, methods="app")
+    after = _proposed(tx, seat, form)
+    if after is None:
         return _show(tx, seat, form, 422)
     before = _settings(tx, seat)
     changed = [name for name, value in asdict(after).items() if asdict(before)[name] != value]
@@ -217,6 +211,17 @@ def _wanted(seat: Seat, form: MethodsForm) -> dict[str, Any]:
     return {field: getattr(PRESETS[name].settings, field) for field in PRESET_FIELDS}
 
 
+def _proposed(tx: Session, seat: Seat, form: MethodsForm) -> TotpSettings | None:
+    """Return what the settings would be; None if some can't, each of which then says why."""
+    settings, wanted = services().method_settings, _wanted(seat, form)
+    for name, value in wanted.items():
+        try:
+            settings.proposed(tx, seat.organization, **{name: value})
+        except Invalid as invalid:
+            explain(form, invalid, methods="app")
+    return None if form.errors else settings.proposed(tx, seat.organization, **wanted)
+
+
 def _filled(settings: TotpSettings) -> MethodsForm:
     values = {name: str(getattr(settings, name)) for name in _NUMBERS}
     return MethodsForm(
@@ -238,8 +243,8 @@ def _in_sandbox(seat: Seat) -> bool:
     return seat.organization.environment is Environment.SANDBOX
 
 
-def _number(name: str, typed: object) -> int:
+def _number(typed: object) -> object:
     try:
         return int(str(typed))
     except ValueError:
-        raise Invalid(name, "use a whole number.") from None
+        return typed

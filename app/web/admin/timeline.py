@@ -71,6 +71,10 @@ def _is_same(newer: Line, older: Line) -> bool:
 def _by(event: Event) -> str | None:
     """Return by whose hand, unless it was the user's or an application's."""
     kind, _, _ = event.actor.partition(":")
-    names = {"administrator": "an administrator", "api_key": "an API key", "operator": "operator"}
+    names = {
+        "administrator": "an administrator",
+        "api_key": "an API key",
+        "operator": "the operator",
+    }
     who = event.actor_label or names.get(kind)
     return f"by {who}" if kind in names else None

@@ -15,10 +15,16 @@ from wtforms.validators import Length, ValidationError
 
 from app.errors import Invalid, Refusal
 from app.models import User
+from app.services.phone_numbers import checked_phone_number
 from app.services.roles import Action
-from app.services.user_fields import UserChanges
+from app.services.user_fields import (
+    UserChanges,
+    checked_email,
+    checked_external_id,
+)
 from app.texts import LANGUAGES
 from app.web.admin.desk import Seat, done, explain, page, render
+from app.web.admin.told import Checked
 from app.web.admin.user import find, name_of
 from app.web.admin.users import blueprint
 from app.web.support import services
@@ -42,18 +48,19 @@ class UserForm(FlaskForm):  # type: ignore[misc]
     given_name = StringField(
         "Given name",
         filters=[_text],
-        validators=[Length(max=_NAME_LENGTH)],
+        validators=[Length(max=_NAME_LENGTH, message=f"Use {_NAME_LENGTH} characters at most.")],
         render_kw={"autocomplete": "off"},
     )
     family_name = StringField(
         "Family name",
         filters=[_text],
-        validators=[Length(max=_NAME_LENGTH)],
+        validators=[Length(max=_NAME_LENGTH, message=f"Use {_NAME_LENGTH} characters at most.")],
         render_kw={"autocomplete": "off"},
     )
     email = EmailField(
         "Email address",
         filters=[_text],
+        validators=[Checked(checked_email)],
         render_kw={"autocomplete": "off"},
     )
     phone_number = TelField(
@@ -61,12 +68,14 @@ class UserForm(FlaskForm):  # type: ignore[misc]
         description="With its country code, such as +33 6 12 34 56 78. Enough without an email "
         "address.",
         filters=[_text],
+        validators=[Checked(checked_phone_number)],
         render_kw={"autocomplete": "off"},
     )
     external_id = StringField(
         "External id",
         description="How your own system calls this user.",
         filters=[_text],
+        validators=[Checked(checked_external_id)],
         render_kw={"autocomplete": "off", "spellcheck": "false"},
     )
     locale = SelectField("Language", description="Of messages. Pages follow the browser.")

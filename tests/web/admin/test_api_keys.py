@@ -126,6 +126,9 @@ def test_a_form_that_lacks_something_says_what_and_keeps_what_was_chosen(harbor:
         nadia.does("/api-keys/new", **fields)
         assert nadia.status == 422
         assert words in nadia.text or words == "Not a valid choice"
+    nadia.does("/api-keys/new", name="", reach="chosen")
+    for words in ("1 to 100 printable characters", "Choose at least one"):
+        assert words in nadia.text  # all at once
     nadia.does("/api-keys/new", name="", reach="chosen", permissions=["read:users"])
     checked = [found for tag, found in nadia.page.tags if tag == "input" and "checked" in found]
     assert {found["value"] for found in checked} == {"chosen", "read:users"}

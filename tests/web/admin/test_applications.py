@@ -246,6 +246,9 @@ def test_a_form_that_lacks_something_says_what(harbor: Harbor) -> None:
         assert nadia.status == 422
         assert words in nadia.text, words
         assert nadia.page.title.startswith("Error: ")
+    nadia.does("/applications/new", name="", redirect_uris="http://app.example/cb")
+    for words in ("1 to 100 printable characters", "1 of 1 can’t be registered"):
+        assert words in nadia.text  # all at once
 
 
 # Looking

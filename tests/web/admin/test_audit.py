@@ -110,7 +110,7 @@ def test_each_field_of_the_search_narrows_it(harbor: Harbor, auditor: Administra
         ("kind=nonsense", ""),
         ("by=nonsense", ""),
         ("application=nonsense", ""),
-        ("since=yesterday", ""),
+        ("since=yesterday", "Write a day, such as 2026-11-28."),
         ("since=0001-01-01", "from the year 2000"),
         ("until=9999-12-31", "from the year 2000"),
         ("since=2026-03-02&until=2026-03-01", "Choose the first day or a later one"),

@@ -575,6 +575,7 @@ def test_a_preview_shows_the_real_page_as_typed_and_keeps_nothing(harbor: Harbor
         assert page.attribute("html", "data-scheme") == scheme
         assert page.attribute("html", "lang") == "fr"
         assert page.heading == "Utiliser un code de récupération"
+        assert "Vous you@example.com" in page.text
         assert "Pier" in page.text
         assert "Appelez-nous." in page.text
         assert "Call us." not in page.text

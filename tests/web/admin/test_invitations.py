@@ -187,7 +187,10 @@ def test_an_invitation_is_for_its_address_alone(harbor: Harbor) -> None:
     keep_secret(invited.link.partition("=")[2])
     eve.browser.goes_to(invited.link)
     assert eve.browser.submits().status == 409
+    assert f"The invitation is for {nadia.email}. Sign out, then open the link again." in eve.text
     assert harbor.rows(sa.select(Invitation.accepted_at)) == [(None,)]
+    eve.browser.submits()  # signs out
+    assert eve.browser.path == "/admin/sign-in"
 
 
 def starts_over(nadia: Person, email: str, **choice: str) -> str:

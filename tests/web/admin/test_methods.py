@@ -115,9 +115,9 @@ def test_how_many_codes_are_accepted_holds_for_every_authenticator(harbor: Harbo
     ("field", "value", "says"),
     [
         ("digits", "5", "Use a number from 6 to 8"),
-        ("digits", "x", "Use a whole number"),
+        ("digits", "x", "Use a number from 6 to 8"),
         ("period", "14", "Use a number from 15 to 120"),
-        ("period", "", "Use a whole number"),
+        ("period", "", "Use a number from 15 to 120"),
         ("window", "6", "Use a number from 0 to 5"),
         ("algorithm", "MD5", "Use one of SHA1, SHA256, SHA512"),
         ("recovery_codes", "0", "Use a number from 1 to 20"),
@@ -142,6 +142,15 @@ def test_what_can_not_be_is_said_at_its_field(
         assert fields["recovery_codes"] == "7"  # what was typed is kept
     assert confirms(nadia, {**AS_IT_IS, field: value}).status == 422
     assert of_harbor(harbor) == TotpSettings()
+
+
+@ONE_DATABASE
+def test_everything_that_can_not_be_is_said_at_once(harbor: Harbor) -> None:
+    nadia = harbor.administrator()
+    asks(nadia, period="7", recovery_codes="many", recovery_code_length="99")
+    assert nadia.status == 422
+    for says in ("from 15 to 120", "from 1 to 20", "from 16 to 32"):
+        assert f"Use a number {says}" in nadia.text
 
 
 @ONE_DATABASE

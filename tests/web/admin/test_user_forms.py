@@ -71,7 +71,7 @@ def test_a_user_is_added_with_all_that_is_known(
         ("phone_number", "0612345678", "Write it in E.164, such as +33612345678."),
         ("external_id", "x" * 256, "Use 1 to 255 printable characters."),
         ("external_id", "taken", "Another user here has this external id."),
-        ("given_name", "x" * 101, "Field cannot be longer than 100 characters."),
+        ("given_name", "x" * 101, "Use 100 characters at most."),
         ("locale", "xx", "Not a valid choice"),
     ],
 )
@@ -91,6 +91,16 @@ def test_what_can_not_be_is_told_at_its_field_and_all_is_kept(
     if field != "external_id":
         assert value_of(nadia.page, "external_id") == "crm-7"
     assert harbor.rows(sa.select(User.id).where(User.external_id == "crm-7")) == []
+
+
+@ONE_DATABASE
+def test_everything_that_can_not_be_is_told_at_once(harbor: Harbor) -> None:
+    nadia = harbor.administrator()
+    nadia.at("/users/new")
+    nadia.browser.submits(1, email="ada", phone_number="0612", external_id="x" * 256)
+    assert nadia.status == 422
+    for field in ("email", "phone_number", "external_id"):
+        assert error_at(nadia.page, field), field
 
 
 def test_a_phone_number_alone_names_a_user_on_every_page(
