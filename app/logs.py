@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import traceback
+from pathlib import Path
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -50,6 +52,13 @@ def start(log_format: str) -> None:
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def place_of(error: Exception) -> str:
+    """Return what failed and where, without the error's own words: they may tell a secret."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = " < ".join(f"{Path(one.filename).name}:{one.lineno}" for one in reversed(frames))
+    return f"{type(error).__name__} at {where}"
 
 
 def _escape_controls(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:

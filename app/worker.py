@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import structlog
 
+from app.deadlines import Deadline
 from app.services.seals import BATCH
 from app.wiring import Services
 
-_LAST_WORDS_SECONDS = 20
-"""So long a job that is under way may take when the worker is to end."""
+_LAST_WORDS_SECONDS = 20.0
+"""So long all that is under way may take when the worker is to end."""
 
 log = structlog.get_logger("gatehouse.worker")
 
@@ -25,14 +26,22 @@ class Job:
         every: seconds of rest after there was nothing to do, or after a failure.
         run: does a part of it, and tells whether there is more to do at once. It is safe in
             several workers at the same time, and whenever it is cut off.
+        end: waits, when the worker is to end, for what `run` left on its way, at most so many
+            seconds.
     """
 
     name: str
     every: float
     run: Callable[[Services], bool]
+    end: Callable[[Services, float], None] = lambda services, seconds: None
 
 
-SEND = Job(name="send_messages", every=0.5, run=lambda services: services.sender.send_some())
+SEND = Job(
+    name="send_messages",
+    every=0.5,
+    run=lambda services: services.sender.send_some(),
+    end=lambda services, seconds: services.sender.finish(seconds=seconds),
+)
 JOBS: tuple[Job, ...] = (
     SEND,
     Job(name="seal_events", every=2, run=lambda services: services.seals.seal() == BATCH),
@@ -70,13 +79,15 @@ class Worker:
         while not self._stopped.wait(1):
             if not is_wanted():
                 self.stop()
+        end = Deadline(_LAST_WORDS_SECONDS)
         for thread in threads:
-            thread.join(_LAST_WORDS_SECONDS)
+            thread.join(end.left)
 
     def _repeat(self, job: Job) -> None:
         while not self._stopped.is_set():
             if not self._run(job):
                 self._stopped.wait(job.every)
+        job.end(self._services, _LAST_WORDS_SECONDS)
 
     def _run(self, job: Job) -> bool:
         try:

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
@@ -40,6 +41,9 @@ from app.services.verification import Occasion
 from app.web.support import address_limits
 from app.wiring import Services, wire
 from tests import actors
+
+if TYPE_CHECKING:
+    from tests.providers.servers import Authority
 
 ROOT = Path(__file__).parent.parent
 BASE_URL = "http://localhost"
@@ -506,6 +510,23 @@ def https_harbor(database_url: str, tmp_path: Path, clock: FixedClock) -> Iterat
         yield harbor
 
 
+# Other people's servers (tests/providers/servers.py)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who vouches for their certificates."""
+    from tests.providers.servers import Authority
+
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def certificate(authority: Authority) -> ssl.SSLContext:
+    """What one of them at `localhost` proves itself with."""
+    return authority.server()
+
+
 # Real server processes
 
 
@@ -582,6 +603,9 @@ def environment_of(config: Config) -> dict[str, str]:
         "GATEHOUSE_ACCOUNT_DOMAIN": config.account_domain,
         "GATEHOUSE_LOG_FORMAT": config.log_format,
         "GATEHOUSE_DEFAULT_COUNTRY": config.default_country,
+        "GATEHOUSE_OUTBOUND_NETWORKS": ",".join(map(str, config.outbound_networks)),
+        "GATEHOUSE_CA_FILE": str(config.ca_file or ""),
+        "GATEHOUSE_SENDER_THREADS": str(config.sender_threads),
     }
 
 

@@ -28,7 +28,9 @@ class MessageStatus(StrEnum):
     FAILED = "failed"
 
 
-_WAITING = text("status IN ('queued', 'sending')")
+WAITING = text("messages.status IN ('queued', 'sending')")
+"""Of what a sender may take, once it is due; word for word the condition of its index."""
+_OF_INDEX = text("status IN ('queued', 'sending')")
 
 
 class Message(Base):
@@ -45,10 +47,12 @@ class Message(Base):
         Index(None, "user_id", "channel", "created_at", "id"),
         Index(
             "ix_messages_waiting",
+            "urgent",
             "due_at",
+            "organization_id",
             "id",
-            sqlite_where=_WAITING,
-            postgresql_where=_WAITING,
+            sqlite_where=_OF_INDEX,
+            postgresql_where=_OF_INDEX,
         ),
         Index(None, "created_at", "id"),
     )
@@ -74,11 +78,16 @@ class Message(Base):
     body: Mapped[str | None]
     """What it says (see `app.services.letters`), sealed for this row; None once it was sent."""
     status: Mapped[MessageStatus] = mapped_column(name_of(MessageStatus))
+    urgent: Mapped[bool] = mapped_column(default=False)
+    """Whether a person waits for it, as for a code; all of these go before the others."""
     due_at: Mapped[datetime | None]
     """When it is to be sent, or, while a sender has it, from when on another may take it."""
     expires_at: Mapped[datetime | None]
     """From then on it is not worth sending."""
     tries: Mapped[int] = mapped_column(default=0)
+    """How often a sender took it."""
+    doubts: Mapped[int] = mapped_column(default=0)
+    """How often a provider may have taken it without saying so."""
     provider_account_id: Mapped[uuid.UUID | None] = mapped_column(
         ForeignKey("provider_accounts.id", ondelete="SET NULL"), index=True
     )

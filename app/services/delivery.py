@@ -29,6 +29,8 @@ from app.services.letters import Letter, sealed
 
 NOTICE_FOR = timedelta(days=3)
 """So long a notice is tried before it is given up."""
+CODE = "code"
+"""The name of the one message that is worth nothing once its challenge is answered or gone."""
 
 EMAIL = "email"
 
@@ -65,6 +67,7 @@ class Delivery:
         *,
         outlives_user: bool = False,
         address: str | None = None,
+        lasts: timedelta | None = None,
         **facts: Any,
     ) -> None:
         """Tell a user what happened to the account, where we can reach them (see `reach`).
@@ -75,6 +78,7 @@ class Delivery:
             name: of the text in `templates/messages`.
             outlives_user: whether it tells of the user's deletion, and so must stay after it.
             address: where the user was reached before, if it is that which has changed.
+            lasts: for how long what it brings works, if the user waits for that.
             facts: what else the text names.
         """
         reached = Reach(channel=EMAIL, recipient=address) if address else self.reach(user)
@@ -104,7 +108,8 @@ class Delivery:
                 name=name,
                 language=language,
                 subject=text.subject,
-                expires_at=now + NOTICE_FOR,
+                urgent=lasts is not None,
+                expires_at=now + (lasts or NOTICE_FOR),
             ),
             Letter(text=text.body, html=texts.as_html(text, language)),
         )
@@ -152,9 +157,10 @@ class Delivery:
                 challenge_id=challenge.id,
                 channel=channel,
                 recipient=recipient,
-                name="code",
+                name=CODE,
                 language=language,
                 subject=text.subject,
+                urgent=True,
                 expires_at=challenge.expires_at,
             ),
             Letter(text=text.body, html=html, variables=facts),
@@ -173,7 +179,7 @@ class Delivery:
         What nobody may leave out is added here: never to share it, and, by SMS, the form that
         binds the code to our address (https://wicg.github.io/sms-one-time-codes/).
         """
-        ours = texts.message("code", language, channel=channel, host=self._host, **facts)
+        ours = texts.message(CODE, language, channel=channel, host=self._host, **facts)
         own = self._channels.settings(tx, organization, channel).texts.get(language)
         body = ours.body
         if own is not None:

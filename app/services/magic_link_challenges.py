@@ -223,6 +223,7 @@ class MagicLinkChallenges:
             application=session.application.name,
             link=address,
             minutes=int(LASTS.total_seconds()) // 60,
+            lasts=LASTS,
         )
 
 

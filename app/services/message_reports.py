@@ -1,34 +1,61 @@
-"""What vendors report of messages that they took."""
+"""What vendors report of messages that they took, and the address at which they do."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import uuid
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from app.clock import Clock
+from app.config import Config
+from app.db import Database
+from app.errors import Refusal
 from app.models import Message, MessageStatus
 from app.providers.base import Callback, Report
 from app.services.provider_accounts import ProviderAccounts
 
-_REPORTED: dict[str, tuple[MessageStatus, tuple[MessageStatus, ...]]] = {
-    "delivered": (MessageStatus.DELIVERED, (MessageStatus.SENT, MessageStatus.FAILED)),
-    "failed": (MessageStatus.FAILED, (MessageStatus.SENT,)),
-}
-"""What each report makes of a message, and of which; that it has left the vendor is known."""
+PATH = "/providers"
+_ARRIVES_FROM = (
+    MessageStatus.QUEUED,
+    MessageStatus.SENDING,
+    MessageStatus.SENT,
+    MessageStatus.FAILED,
+)
+"""Also from where our own answer was lost, or not written down yet."""
+
+
+def reported_at(config: Config, account_id: uuid.UUID, message_id: uuid.UUID) -> str:
+    """Return the address at which the vendor of an account reports on a message.
+
+    It is short, for Vonage takes 100 characters.
+    """
+    return f"{config.base_url}{PATH}/{short(account_id)}/{short(message_id)}"
+
+
+def short(id_: uuid.UUID) -> str:
+    """Return the 22 characters that stand for an id."""
+    return base64.urlsafe_b64encode(id_.bytes).rstrip(b"=").decode()
+
+
+def long(text: str) -> uuid.UUID | None:
+    """Return the id that these characters stand for, if they do for one."""
+    try:
+        return uuid.UUID(bytes=base64.urlsafe_b64decode(f"{text}=="))
+    except (binascii.Error, ValueError):
+        return None
 
 
 class MessageReports:
     """Writes down what became of messages."""
 
-    def __init__(self, clock: Clock, accounts: ProviderAccounts) -> None:
+    def __init__(self, database: Database, clock: Clock, accounts: ProviderAccounts) -> None:
+        self._database = database
         self._clock = clock
         self._accounts = accounts
 
-    def take(
-        self, tx: Session, account_id: uuid.UUID, message_id: uuid.UUID, callback: Callback
-    ) -> bool:
+    def take(self, account_id: uuid.UUID, message_id: uuid.UUID, callback: Callback) -> bool:
         """Take a vendor's word on a message.
 
         Returns:
@@ -36,24 +63,72 @@ class MessageReports:
 
         Raises:
             Forged: the vendor did not sign it.
+            Refusal: `too_early`; the vendor may say it again, once the message counts as sent.
         """
-        carrier = self._accounts.reporter(tx, account_id)
-        message = tx.get(Message, message_id)
-        if carrier is None or message is None or message.provider_account_id != account_id:
+        with self._database.reading() as tx:
+            carrier = self._accounts.reporter(tx, account_id)
+            message = tx.get(Message, message_id)
+        if carrier is None or carrier.row is None or message is None:
+            return False
+        if message.organization_id != carrier.row.organization_id:
             return False
         report = carrier.provider.report(carrier.account, callback)
-        if report is not None and report.provider_id == message.provider_message_id:
-            self._write(tx, message_id, report)
+        if report is not None:
+            self._write(message, report)
         return True
 
-    def _write(self, tx: Session, message_id: uuid.UUID, report: Report) -> None:
-        """Change the row; what has arrived does not fail any more, whatever comes late."""
-        if report.status not in _REPORTED:
-            return
-        status, before = _REPORTED[report.status]
-        arrived = self._clock.now() if status is MessageStatus.DELIVERED else None
-        tx.execute(
-            sa.update(Message)
-            .where(Message.id == message_id, Message.status.in_(before))
-            .values(status=status, error=report.error_code, delivered_at=arrived)
+    def _write(self, message: Message, report: Report) -> None:
+        """Change the row, if it is this very message that is meant.
+
+        What has arrived does not fail any more, whatever comes late. That a message has left the
+        vendor is known.
+        """
+        if report.status == "delivered":
+            self._delivered(message, report)
+        elif report.status == "failed":
+            self._failed(message, report)
+
+    def _delivered(self, message: Message, report: Report) -> None:
+        now = self._clock.now()
+        self._change(
+            message,
+            report,
+            _ARRIVES_FROM,
+            status=MessageStatus.DELIVERED,
+            body=None,
+            due_at=None,
+            error=None,
+            provider_message_id=report.provider_id,
+            sent_at=sa.func.coalesce(Message.sent_at, sa.literal(now, Message.sent_at.type)),
+            delivered_at=now,
         )
+
+    def _failed(self, message: Message, report: Report) -> None:
+        if message.status is MessageStatus.SENDING:
+            raise Refusal(
+                "too_early", "The message is still on its way. Tell it again.", status=503
+            )
+        self._change(
+            message,
+            report,
+            (MessageStatus.SENT,),
+            status=MessageStatus.FAILED,
+            error=report.error_code,
+        )
+
+    def _change(
+        self,
+        message: Message,
+        report: Report,
+        before: tuple[MessageStatus, ...],
+        **values: object,
+    ) -> None:
+        known = Message.provider_message_id
+        change = sa.update(Message).where(
+            Message.id == message.id,
+            Message.status.in_(before),
+            # Another provider may have taken it in the end.
+            sa.or_(known.is_(None), known == report.provider_id),
+        )
+        with self._database.writing() as tx:
+            tx.execute(change.values(**values))

@@ -1006,9 +1006,11 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("body", sa.String(), nullable=True),
         sa.Column("status", sa.String(length=40), nullable=False),
+        sa.Column("urgent", sa.Boolean(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("doubts", sa.Integer(), nullable=False),
         sa.Column("provider_account_id", sa.Uuid(), nullable=True),
         sa.Column("provider", sa.String(), nullable=True),
         sa.Column("provider_message_id", sa.String(), nullable=True),
@@ -1069,7 +1071,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "ix_messages_waiting",
-            ["due_at", "id"],
+            ["urgent", "due_at", "organization_id", "id"],
             unique=False,
             sqlite_where=sa.text("status IN ('queued', 'sending')"),
             postgresql_where=sa.text("status IN ('queued', 'sending')"),

@@ -11,16 +11,6 @@ from app.outbound import Outbound
 from tests.providers.servers import LOOPBACK, Authority, Web, web
 
 
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="session")
-def certificate(authority: Authority) -> ssl.SSLContext:
-    return authority.server()
-
-
 @pytest.fixture
 def gateway(certificate: ssl.SSLContext) -> Iterator[Web]:
     """A gateway on this machine, over HTTPS."""

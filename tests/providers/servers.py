@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -224,6 +225,10 @@ class Post:
     """Every recipient that was named to it, refused or not."""
     greeted_by: list[str] = field(default_factory=list)
     encrypted: list[bool] = field(default_factory=list)
+    seconds: float = 0
+    """That it takes for each mail."""
+    meanwhile: Callable[[Mail], None] = lambda mail: None
+    """What happens while it has a mail, and has not said so yet."""
 
     USERS: ClassVar = {"harbor": "a password of the mail server"}
 
@@ -256,11 +261,14 @@ class Post:
     async def handle_DATA(  # noqa: N802
         self, server: Any, _: Any, envelope: Envelope
     ) -> str:
+        content = envelope.original_content or b""
+        mail = Mail(envelope.mail_from or "", [*envelope.rcpt_tos], content)
+        secured = server.transport.get_extra_info("ssl_object")
+        await asyncio.sleep(self.seconds)
+        await asyncio.to_thread(self.meanwhile, mail)
         reply = self.replies.get("data", "250 2.0.0 Ok: queued as 1A2B")
         if reply.startswith("250"):
-            content = envelope.original_content or b""
-            self.mails.append(Mail(envelope.mail_from or "", [*envelope.rcpt_tos], content))
-            secured = server.transport.get_extra_info("ssl_object")
+            self.mails.append(mail)
             self.encrypted.append(secured is not None)
         return reply
 

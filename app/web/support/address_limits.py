@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from math import ceil
+from typing import NoReturn
 
 from flask import Flask, Response, current_app, g, request
 from flask_limiter import Limiter
@@ -57,6 +58,17 @@ def count_stranger() -> None:
     _count(current_app.extensions[_STRANGERS], party_of(request.remote_addr or ""))
 
 
+def refuse_stranger() -> None:
+    """Refuse an address that has spent its share, without counting this request against it.
+
+    Raises:
+        Refusal: `rate_limited`.
+    """
+    item, who = current_app.extensions[_STRANGERS], party_of(request.remote_addr or "")
+    if not _limiter.limiter.test(item, who):
+        _refuse(item, who)
+
+
 def count_key(client_id: str) -> None:
     """Count a request with valid credentials against these, once however often they are read.
 
@@ -74,8 +86,11 @@ def forget() -> None:
 
 
 def _count(item: RateLimitItem, who: str) -> None:
-    if _limiter.limiter.hit(item, who):
-        return
+    if not _limiter.limiter.hit(item, who):
+        _refuse(item, who)
+
+
+def _refuse(item: RateLimitItem, who: str) -> NoReturn:
     g.rate_limit = item, who
     wait = _wait(_limiter.limiter.get_window_stats(item, who).reset_time)
     raise Refusal(
