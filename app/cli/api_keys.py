@@ -18,9 +18,10 @@ from app.cli.desk import (
     told_moment,
 )
 from app.errors import NotFound
-from app.models import ApiKey, Environment
+from app.models import Api, ApiKey, Environment
 from app.services.api_keys import Permission
 from app.services.audit import OPERATOR
+from app.services.key_reach import no_application
 from app.wiring import Services
 
 
@@ -41,18 +42,30 @@ def group() -> None:
     metavar="PERMISSION",
     help="Such as read:users; repeatable. None: all.",
 )
+@click.option("--v1", is_flag=True, help="A secret for the DevRIFT v1 API, of one organization.")
+@click.option(
+    "--application",
+    "application_id",
+    metavar="CLIENT_ID",
+    help="On whose behalf a v1 key asks; its policy holds for the calls.",
+)
 @json_option
 def create(
     environment: Environment,
     name: str,
     domain: str | None,
     permissions: tuple[str, ...],
+    v1: bool,
+    application_id: str | None,
     as_json: bool,
 ) -> None:
     """Create an API key; its secret is shown this once."""
     wired = services()
     with wired.database.writing() as tx:
         organization = wired.organizations.find(tx, environment, domain) if domain else None
+        application = wired.applications.find(tx, application_id) if application_id else None
+        if application_id and application is None:
+            raise no_application()
         key, secret = wired.api_keys.create(
             tx,
             OPERATOR,
@@ -60,13 +73,17 @@ def create(
             name=name,
             organization=organization,
             permissions=[Permission(one) for one in permissions] or None,
+            api=Api.V1 if v1 else Api.V2,
+            application=application,
         )
     answer = {
         "client_id": str(key.id),
         "client_secret": secret,
+        "api": key.api.value,
         "environment": environment.value,
         "account_domain": wired.config.account_domain,
         "organization": domain,
+        "application": application_id,
         "permissions": key.permissions,
     }
     tell(answer, as_json=as_json, heading="Created. Keep the secret: it is not shown again.")
@@ -126,6 +143,7 @@ def _shown(key: ApiKey) -> dict[str, Any]:
     return {
         "client_id": str(key.id),
         "name": key.name,
+        "api": key.api.value,
         "organization": key.organization.domain if key.organization else None,
         "permissions": key.permissions,
         "blocked_at": told_moment(key.blocked_at),

@@ -6,7 +6,7 @@ from app.models.administrator import (
     AdministratorSession,
     Role,
 )
-from app.models.api_key import ApiKey
+from app.models.api_key import Api, ApiKey
 from app.models.application import Application
 from app.models.authenticator import Authenticator, AuthenticatorStatus
 from app.models.authorization_code import AuthorizationCode
@@ -46,6 +46,7 @@ __all__ = [
     "Administrator",
     "AdministratorRole",
     "AdministratorSession",
+    "Api",
     "ApiKey",
     "Application",
     "Authenticator",

@@ -14,11 +14,10 @@ from app.clock import Clock
 from app.crypto import Vault
 from app.db import touched_one
 from app.errors import Invalid, NotFound, Refusal
-from app.models import ApiKey, Environment, Organization
+from app.models import Api, ApiKey, Application, Environment, Organization
 from app.services.audit import Actor, Audit, EventKind
 from app.services.credentials import Credentials, checked_name
-
-SECRET_PREFIX = "ghk_"  # noqa: S105  (what a secret scanner looks for, not a secret)
+from app.services.key_reach import check_api, is_usable, prefix_of
 
 
 class Permission(StrEnum):
@@ -51,8 +50,8 @@ class ApiKeys:
 
     def __init__(self, clock: Clock, vault: Vault, audit: Audit) -> None:
         self._clock = clock
-        self._credentials = Credentials(
-            clock, vault, prefix=SECRET_PREFIX, purpose="api key secret"
+        self._credentials = Credentials[ApiKey](
+            clock, vault, prefix=prefix_of, purpose="api key secret"
         )
         self._audit = audit
 
@@ -65,6 +64,8 @@ class ApiKeys:
         name: str,
         organization: Organization | None = None,
         permissions: Sequence[Permission] | None = None,
+        api: Api = Api.V2,
+        application: Application | None = None,
         grantor: ApiKey | None = None,
     ) -> tuple[ApiKey, str]:
         """Create a key; return it with its secret, which is shown this once.
@@ -72,17 +73,23 @@ class ApiKeys:
         Args:
             organization: the one that it reaches; none makes it account-wide.
             permissions: None means all.
+            api: which one it opens; API v1 is opened for one organization alone.
+            application: on whose behalf a key of API v1 asks, if its policy is to hold.
             grantor: the key that asks for it, which can't give more than it has itself.
 
         Raises:
-            Invalid: the name can't be used, or a key of that reach can't have a permission.
+            Invalid: the name can't be used, a key of that reach can't have a permission or open
+                that API, or the application doesn't serve the organization.
             Refusal: `forbidden`, if the grantor has less.
         """
         key = ApiKey(
             id=uuid.uuid4(),
             environment=environment,
             name=checked_name(name),
+            api=api,
             permissions=_in_order(permissions),
+            application_id=application.id if application else None,
+            application=application,
             organization_id=organization.id if organization else None,
             organization=organization,
             created_at=self._clock.now(),
@@ -91,6 +98,7 @@ class ApiKeys:
             _demand_within(key, grantor)
         if not key.account_wide and ACCOUNT_WIDE & set(key.permissions or ()):
             raise Invalid("permissions", "a key of one organization has none on organizations.")
+        check_api(key)
         secret = self._credentials.issue(key)
         tx.add(key)
         self._record(tx, EventKind.API_KEY_CREATED, actor, key)
@@ -193,12 +201,28 @@ class ApiKeys:
     def find_usable(self, tx: Session, client_id: str) -> ApiKey | None:
         """Return the key with this `client_id`, unless it is blocked or its organization gone."""
         key = self.find(tx, client_id)
-        return key if key is not None and _is_usable(key) else None
+        return key if key is not None and is_usable(key) else None
 
     def authenticate(self, tx: Session, client_id: str, secret: str) -> ApiKey | None:
-        """Return the key whose credentials these are."""
+        """Return the key of API v2 whose credentials these are."""
         key = self.find_usable(tx, client_id)
-        return key if self._credentials.match(secret, key) else None
+        matches = self._credentials.match(secret, key)
+        return key if key is not None and key.api is Api.V2 and matches else None
+
+    def bearing(self, tx: Session, secret: str) -> ApiKey | None:
+        """Return the key of API v1 whose secret this is, unless it opens nothing any more."""
+        hashes = self._credentials.hashes(secret)
+        key = tx.scalar(
+            sa.select(ApiKey).where(
+                ApiKey.api == Api.V1,
+                sa.or_(
+                    ApiKey.secret_hash.in_(hashes),
+                    ApiKey.previous_secret_hash.in_(hashes),
+                ),
+            )
+        )
+        matches = self._credentials.match(secret, key)
+        return key if key is not None and matches and is_usable(key) else None
 
     def _record(self, tx: Session, kind: EventKind, actor: Actor, key: ApiKey) -> None:
         self._audit.record(
@@ -206,8 +230,10 @@ class ApiKeys:
             kind,
             actor,
             organization_id=key.organization_id,
+            application_id=key.application_id,
             client_id=str(key.id),
             name=key.name,
+            api=key.api.value,
         )
 
 
@@ -240,12 +266,6 @@ def _keys(environment: Environment, organization: Organization | None) -> sa.Sel
         return chosen.where(ApiKey.organization_id == organization.id)
     shown = ApiKey.organization.has(Organization.deleted_at.is_(None))
     return chosen.where(sa.or_(ApiKey.organization_id.is_(None), shown))
-
-
-def _is_usable(key: ApiKey) -> bool:
-    if key.blocked_at is not None:
-        return False
-    return key.organization is None or key.organization.deleted_at is None
 
 
 def _in_order(permissions: Sequence[Permission] | None) -> list[str] | None:

@@ -47,8 +47,8 @@ class Applications:
 
     def __init__(self, clock: Clock, vault: Vault, audit: Audit) -> None:
         self._clock = clock
-        self._credentials = Credentials(
-            clock, vault, prefix=SECRET_PREFIX, purpose="application secret"
+        self._credentials = Credentials[Application](
+            clock, vault, prefix=lambda _: SECRET_PREFIX, purpose="application secret"
         )
         self._audit = audit
 
@@ -129,6 +129,11 @@ class Applications:
         """Return a page of those that serve an organization along with others, and their number."""
         by_name = sa.func.lower(Application.name)
         return _page(tx, select_shared(organization), by_name, page=page, per_page=per_page)
+
+    def all_serving(self, tx: Session, organization: Organization) -> list[Application]:
+        """Return the applications that serve an organization, by name."""
+        by_name = sa.func.lower(Application.name)
+        return list(tx.scalars(select_serving(organization).order_by(by_name, Application.id)))
 
     def serving(self, tx: Session, organization: Organization, client_id: str) -> Application:
         """Return one of those that serve an organization: its own, or one of the operator's.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Generic, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -16,31 +18,35 @@ from app.models import ApiKey, Application
 MOST_OVERLAP = timedelta(days=7)
 _NAME_LENGTH = 100
 
+Holder = TypeVar("Holder", ApiKey, Application)
 
-class Credentials:
+
+class Credentials(Generic[Holder]):
     """Makes and compares the secrets of one kind of caller.
 
     Args:
-        prefix: with which a secret begins, for secret scanners.
+        prefix: with which somebody's secret begins, for secret scanners.
         purpose: for which its hash is derived.
     """
 
-    def __init__(self, clock: Clock, vault: Vault, *, prefix: str, purpose: str) -> None:
+    def __init__(
+        self, clock: Clock, vault: Vault, *, prefix: Callable[[Holder], str], purpose: str
+    ) -> None:
         self._clock = clock
         self._vault = vault
-        self._prefix = prefix
+        self._prefix: Callable[[Holder], str] = prefix
         self._purpose = purpose
 
-    def issue(self, holder: ApiKey | Application) -> str:
+    def issue(self, holder: Holder) -> str:
         """Give somebody new its first secret and return it."""
-        secret = self._prefix + new_token()
+        secret = self._prefix(holder) + new_token()
         holder.secret_hash = self._vault.hash(secret, purpose=self._purpose)
         return secret
 
     def replace(
         self,
         tx: Session,
-        holder: ApiKey | Application,
+        holder: Holder,
         overlap: timedelta,
         *,
         instead_of: str | None = None,
@@ -70,11 +76,15 @@ class Credentials:
         holder.previous_until = self._clock.now() + overlap if keeps else None
         return self.issue(holder)
 
-    def mark(self, holder: ApiKey | Application) -> str:
+    def hashes(self, secret: str) -> list[str]:
+        """Return how a holder's row may keep this secret, to find the row by it."""
+        return self._vault.hashes(secret, purpose=self._purpose)
+
+    def mark(self, holder: Holder) -> str:
         """Return what changes whenever the secret does, and tells nothing of it."""
         return hashlib.sha256(holder.secret_hash.encode()).hexdigest()[:16]
 
-    def match(self, secret: str, holder: ApiKey | Application | None) -> bool:
+    def match(self, secret: str, holder: Holder | None) -> bool:
         """Tell whether the secret is the holder's, or the one before it while that still works."""
         current = holder.secret_hash if holder else None
         overlaps = holder is not None and self.overlaps_until(holder) is not None
@@ -86,7 +96,7 @@ class Credentials:
         ]
         return any(found)
 
-    def overlaps_until(self, holder: ApiKey | Application) -> datetime | None:
+    def overlaps_until(self, holder: Holder) -> datetime | None:
         """Return until when the secret before this one works, if it still does."""
         until = holder.previous_until
         return until if until is not None and self._clock.now() < until else None

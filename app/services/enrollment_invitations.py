@@ -22,7 +22,6 @@ from app.models import (
     Organization,
     User,
 )
-from app.services.application_reach import select_serving
 from app.services.applications import Applications
 from app.services.audit import Actor, Audit, EventKind
 from app.services.delivery import Delivery
@@ -121,8 +120,7 @@ class EnrollmentInvitations:
 
     def applications(self, tx: Session, organization: Organization) -> list[Application]:
         """Return those that an invitation may name, by their names."""
-        by_name = sa.func.lower(Application.name)
-        return list(tx.scalars(select_serving(organization).order_by(by_name, Application.id)))
+        return self._applications.all_serving(tx, organization)
 
     def current(self, tx: Session, user: User) -> EnrollmentInvitation | None:
         """Return the invitation that the user could follow now."""

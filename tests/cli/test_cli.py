@@ -461,6 +461,7 @@ def test_organizations_and_keys_are_made_for_the_api(
     account = operator.gets("api-keys", "create", "--name", "All")
     assert set(account) == {
         *("client_id", "client_secret", "environment", "account_domain", "organization"),
+        *("api", "application"),
         "permissions",
     }
     assert account["account_domain"] == "harbor-account"
@@ -524,6 +525,7 @@ def test_an_operator_makes_and_lists_keys_with_permissions(
     assert listed == {
         "client_id": made["client_id"],
         "name": "Reader",
+        "api": "v2",
         "organization": None,
         "permissions": made["permissions"],
         "blocked_at": None,

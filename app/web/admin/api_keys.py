@@ -3,81 +3,24 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 
 from flask import url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
-from wtforms import RadioField, SelectMultipleField, StringField
-from wtforms.validators import ValidationError
 
 from app.errors import Invalid
-from app.models import ApiKey
+from app.models import Api, ApiKey, Application
 from app.services.api_keys import Permission, permissions_of
-from app.services.credentials import checked_name
 from app.services.roles import Action
 from app.web.admin import recipes
+from app.web.admin.api_key_form import OF_V1, WORDS, KeyForm
 from app.web.admin.desk import Seat, confirm, done, explain, noun, page, render
-from app.web.admin.once import OnceForm
 from app.web.admin.paging import PER_PAGE, number, pages
 from app.web.admin.secrets import Handover, ReplaceForm, hand_over
-from app.web.admin.told import Checked
 from app.web.support import services
 
 blueprint = noun("api-keys")
-
-WORDS = {
-    Permission.READ_USERS: "See users, and what they have set up",
-    Permission.WRITE_USERS: "Change and delete users, and remove what they have set up",
-    Permission.WRITE_ENROLLMENTS: "Set up authenticators for users",
-    Permission.WRITE_CHALLENGES: "Verify users without our pages",
-    Permission.READ_GATEWAY_SESSIONS: "See gateway sessions",
-    Permission.WRITE_GATEWAY_SESSIONS: "Open gateway sessions and redeem results",
-    Permission.READ_EVENTS: "Read what happened to a user",
-    Permission.READ_MESSAGES: "Read captured messages of the sandbox, codes too",
-    Permission.READ_CONNECTIONS: "See how methods are set",
-    Permission.WRITE_CONNECTIONS: "Change how methods are set",
-    Permission.READ_APPLICATIONS: "See applications",
-    Permission.WRITE_APPLICATIONS: "Change applications, and replace their secrets",
-    Permission.READ_API_KEYS: "See API keys",
-    Permission.WRITE_API_KEYS: "Create and block API keys that may do no more than itself",
-}
-"""What a key of one organization may do, as administrators read of it, in the order of the form."""
-
-EVERYTHING, CHOSEN = "everything", "chosen"
-
-
-class KeyForm(OnceForm):
-    """What a key is called, and what it may do."""
-
-    name = StringField(
-        "Name",
-        validators=[Checked(checked_name, empty=True)],
-        description="For you, to tell keys apart: “Nightly import”.",
-        render_kw={"required": True, "maxlength": 100, "autocomplete": "off"},
-    )
-    reach = RadioField(
-        "What may it do?",
-        choices={
-            CHOSEN: "Only what is chosen below",
-            EVERYTHING: "Everything in this organization, and what later releases add",
-        },
-        default=CHOSEN,
-    )
-    permissions = SelectMultipleField(
-        "Permissions", choices={one.value: words for one, words in WORDS.items()}
-    )
-
-    def validate_permissions(self, field: SelectMultipleField) -> None:
-        """Demand one at least, where they are chosen."""
-        if self.reach.data == CHOSEN and not field.data:
-            raise ValidationError("Choose at least one, or let it do everything.")
-
-    @property
-    def granted(self) -> list[Permission] | None:
-        """What was chosen; None means everything."""
-        if self.reach.data == EVERYTHING:
-            return None
-        return [Permission(one) for one in self.permissions.data or []]
 
 
 @blueprint.get("")
@@ -100,14 +43,14 @@ def index(tx: Session, seat: Seat) -> ResponseReturnValue:
 @page(Action.CHANGE_API_KEYS)
 def new(tx: Session, seat: Seat) -> ResponseReturnValue:
     """Ask what a new key is to do."""
-    return _form_page(seat, KeyForm(formdata=None))
+    return _form_page(seat, KeyForm(_serving(tx, seat), formdata=None))
 
 
 @blueprint.post("/new")
 @page(Action.CHANGE_API_KEYS)
 def create(tx: Session, seat: Seat) -> ResponseReturnValue:
     """Create a key of this organization, and show its secret this once."""
-    form = KeyForm()
+    form = KeyForm(_serving(tx, seat))
     if not form.validate():
         return _form_page(seat, form, status=422)
     try:
@@ -118,6 +61,8 @@ def create(tx: Session, seat: Seat) -> ResponseReturnValue:
             name=form.name.data or "",
             organization=seat.organization,
             permissions=form.granted,
+            api=Api(form.api.data),
+            application=form.asks_for,
         )
     except Invalid as invalid:
         explain(form, invalid)
@@ -135,9 +80,11 @@ def show(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
         "admin/api_keys/show.html",
         seat,
         key=key,
-        permissions=[(one, WORDS[one]) for one in WORDS if one in permissions_of(key)],
+        permissions=[(one, WORDS[one]) for one in _words_for(key) if one in permissions_of(key)],
         overlaps_until=services().api_keys.overlaps_until(key),
         ask_token=recipes.ask_token(base_url, key),
+        say_hello=recipes.say_hello(base_url),
+        send_code=recipes.send_code(base_url),
         list_users=recipes.list_users(base_url, seat.organization),
         reference=f"{base_url}/api/v2/reference",
     )
@@ -174,7 +121,9 @@ def ask_block(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnVa
         seat,
         question=f"Block {key.name} for good?",
         says=[
-            "Its secrets and every token that it was given open nothing any more, from now on.",
+            "Its secrets and every token that it was given open nothing any more, from now on."
+            if key.api is Api.V2
+            else "Its secrets open nothing any more, from now on.",
             "It stays in the list and in the audit record. It can’t be unblocked; create another.",
         ],
         button=f"Block {key.name}",
@@ -192,6 +141,31 @@ def block(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
     return done(seat, f"{key.name} is blocked.", "admin_api_keys.show", client_id=key.id)
 
 
+def _serving(tx: Session, seat: Seat) -> list[Application]:
+    return services().applications.all_serving(tx, seat.organization)
+
+
+def _words_for(key: ApiKey) -> Iterable[Permission]:
+    return OF_V1 if key.api is Api.V1 else WORDS
+
+
+def _of_tokens(key: ApiKey) -> list[str]:
+    if key.api is Api.V1:
+        return []
+    return [
+        "Tokens that were given for the old one work on, for an hour at most. Block the key if "
+        "somebody else may have one."
+    ]
+
+
+def _first_call(key: ApiKey) -> dict[str, str]:
+    """Return what is done first with a new secret, and by which command."""
+    base_url = services().config.base_url
+    if key.api is Api.V1:
+        return {"command": recipes.say_hello(base_url), "does": "See whether it works"}
+    return {"command": recipes.ask_token(base_url, key), "does": "Ask for a bearer token"}
+
+
 def _find(tx: Session, seat: Seat, client_id: uuid.UUID) -> ApiKey:
     """Return a key of this organization alone; all others are unknown here."""
     return services().api_keys.named(
@@ -203,13 +177,13 @@ def _words(key: ApiKey) -> str:
     """Return in short what a key may do."""
     if key.permissions is None:
         return "Everything in this organization"
-    held = [words for one, words in WORDS.items() if one in permissions_of(key)]
+    held = [WORDS[one] for one in _words_for(key) if one in permissions_of(key)]
     more = len(held) - 2
     return " · ".join(held[:2]) + (f" · {more} more" if more > 0 else "") if held else "Nothing"
 
 
 def _form_page(seat: Seat, form: KeyForm, *, status: int = 200) -> ResponseReturnValue:
-    return render("admin/api_keys/form.html", seat, status, form=form, words=WORDS)
+    return render("admin/api_keys/form.html", seat, status, form=form, words=WORDS, of_v1=OF_V1)
 
 
 def _ask_replace(
@@ -221,8 +195,7 @@ def _ask_replace(
         says=[
             "You get a new one, shown once. With an overlap both work, so that you can change "
             "your backend without a gap. If the old one leaked, choose no time.",
-            "Tokens that were given for the old one work on, for an hour at most. Block the key "
-            "if somebody else may have one.",
+            *_of_tokens(key),
         ],
         button="Replace secret",
         keep="Keep the old one",
@@ -240,8 +213,7 @@ def _hand_over(seat: Seat, key: ApiKey, secret: str, title: str) -> ResponseRetu
             client_id=str(key.id),
             secret=secret,
             overlaps_until=services().api_keys.overlaps_until(key),
-            command=recipes.ask_token(services().config.base_url, key),
-            does="Ask for a bearer token",
+            **_first_call(key),
             back=url_for("admin_api_keys.show", client_id=key.id),
             everything="All API keys",
             index=url_for("admin_api_keys.index"),

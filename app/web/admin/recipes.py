@@ -101,5 +101,19 @@ def list_users(base_url: str, organization: Organization) -> str:
     )
 
 
+def say_hello(base_url: str) -> str:
+    """Return the call of API v1 that tells whether a secret works."""
+    return _command(f"{base_url}/v1/hello", '-H "Authorization: Bearer $CLIENT_SECRET"')
+
+
+def send_code(base_url: str) -> str:
+    """Return the call of API v1 that sends a first code."""
+    return _command(
+        f"{base_url}/v1/mfa",
+        '-H "Authorization: Bearer $CLIENT_SECRET"',
+        '-d "User=ada@example.com, Type=EMAIL"',
+    )
+
+
 def _command(address: str, *options: str) -> str:
     return " \\\n  ".join([f"curl -s {address}", *options])

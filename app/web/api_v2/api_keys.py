@@ -10,9 +10,10 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from app.errors import Refusal
-from app.models import ApiKey, Environment, Organization
+from app.models import Api, ApiKey, Application, Environment, Organization
 from app.services.api_keys import Permission
 from app.services.credentials import MOST_OVERLAP
+from app.services.key_reach import no_application
 from app.web.api_v2.access import Caller, call
 from app.web.api_v2.body import Body, Fields, Number, read, read_query
 from app.web.api_v2.wire import Answer, Listing, Page, Zoned, listing
@@ -37,6 +38,17 @@ class ApiKeyFields(Fields):
         None, description="That of the key that asks; `default` is another word for production."
     )
 
+    api: Api = Field(
+        Api.V2,
+        description="With `v1` the secret itself is the bearer of the DevRIFT v1 API, for one "
+        "organization.",
+    )
+    application: str | None = Field(
+        None,
+        description="With `v1`: client_id of the application on whose behalf it asks. Its policy "
+        "holds for the calls.",
+    )
+
     EXAMPLE: ClassVar[Body] = {
         "name": "Nightly import",
         "permissions": ["read:users", "write:users"],
@@ -58,6 +70,10 @@ class ApiKeyShown(Answer):
     environment_: Environment = Field(alias="__environment__")
     client_id: str
     name: str
+    api: Api = Field(description="Which API it opens.")
+    application: str | None = Field(
+        description="client_id of the application on whose behalf a key of API v1 asks."
+    )
     organization: str | None = Field(
         description="Slug of the one that it reaches; null: all of its environment."
     )
@@ -91,6 +107,8 @@ def create(tx: Session, caller: Caller) -> ApiKeyMade:
         name=fields.name,
         organization=organization,
         permissions=fields.permissions,
+        api=fields.api,
+        application=_application(tx, fields.application),
         grantor=caller.key,
     )
     return ApiKeyMade(**_shown(key), client_secret=secret)
@@ -140,6 +158,15 @@ def block(tx: Session, caller: Caller, client_id: str) -> ApiKeyShown:
     return ApiKeyShown(**_shown(key))
 
 
+def _application(tx: Session, client_id: str | None) -> Application | None:
+    if client_id is None:
+        return None
+    found = services().applications.find(tx, client_id)
+    if found is None:
+        raise no_application()
+    return found
+
+
 def _find(tx: Session, caller: Caller, client_id: str) -> ApiKey:
     return services().api_keys.named(tx, caller.environment, _reach(caller), client_id)
 
@@ -162,6 +189,8 @@ def _shown(key: ApiKey) -> dict[str, Any]:
         "environment_": key.environment,
         "client_id": str(key.id),
         "name": key.name,
+        "api": key.api,
+        "application": str(key.application_id) if key.application_id else None,
         "organization": key.organization.domain if key.organization else None,
         "permissions": key.permissions,
         "previous_secret_until": services().api_keys.overlaps_until(key),

@@ -77,6 +77,8 @@ def test_a_new_key_s_answer_alone_holds_its_secret(harbor: Harbor) -> None:
         "__environment__": "sandbox",
         "client_id": str(uuid.UUID(key["client_id"])),
         "name": "Night jobs",
+        "api": "v2",
+        "application": None,
         "organization": None,
         "permissions": None,
         "previous_secret_until": None,
