@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.models import Application, Environment, Organization
 
@@ -32,6 +33,12 @@ def select_serving(organization: Organization) -> sa.Select[Application]:
     every = ~Application.organizations.any()
     chosen = select_applications(organization.environment, None)
     return chosen.where(sa.or_(_names(organization), every))
+
+
+def all_serving(tx: Session, organization: Organization) -> list[Application]:
+    """Return the applications that serve an organization, by name."""
+    by_name = sa.func.lower(Application.name)
+    return list(tx.scalars(select_serving(organization).order_by(by_name, Application.id)))
 
 
 def select_shared(organization: Organization) -> sa.Select[Application]:

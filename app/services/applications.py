@@ -130,11 +130,6 @@ class Applications:
         by_name = sa.func.lower(Application.name)
         return _page(tx, select_shared(organization), by_name, page=page, per_page=per_page)
 
-    def all_serving(self, tx: Session, organization: Organization) -> list[Application]:
-        """Return the applications that serve an organization, by name."""
-        by_name = sa.func.lower(Application.name)
-        return list(tx.scalars(select_serving(organization).order_by(by_name, Application.id)))
-
     def serving(self, tx: Session, organization: Organization, client_id: str) -> Application:
         """Return one of those that serve an organization: its own, or one of the operator's.
 

@@ -22,6 +22,7 @@ from app.models import (
     Organization,
     User,
 )
+from app.services.application_reach import all_serving
 from app.services.applications import Applications
 from app.services.audit import Actor, Audit, EventKind
 from app.services.delivery import Delivery
@@ -120,7 +121,7 @@ class EnrollmentInvitations:
 
     def applications(self, tx: Session, organization: Organization) -> list[Application]:
         """Return those that an invitation may name, by their names."""
-        return self._applications.all_serving(tx, organization)
+        return all_serving(tx, organization)
 
     def current(self, tx: Session, user: User) -> EnrollmentInvitation | None:
         """Return the invitation that the user could follow now."""

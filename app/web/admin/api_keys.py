@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.errors import Invalid
 from app.models import Api, ApiKey, Application
 from app.services.api_keys import Permission, permissions_of
+from app.services.application_reach import all_serving
 from app.services.roles import Action
 from app.web.admin import recipes
 from app.web.admin.api_key_form import OF_V1, WORDS, KeyForm
@@ -142,7 +143,7 @@ def block(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
 
 
 def _serving(tx: Session, seat: Seat) -> list[Application]:
-    return services().applications.all_serving(tx, seat.organization)
+    return all_serving(tx, seat.organization)
 
 
 def _words_for(key: ApiKey) -> Iterable[Permission]:
