@@ -25,6 +25,9 @@ from app.services.brands import Brands
 from app.services.bypass_codes import BypassCodes
 from app.services.challenges import Challenges
 from app.services.channels import Channels
+from app.services.contact_codes import ContactCodes
+from app.services.contact_methods import ContactMethods
+from app.services.contacts import Contacts
 from app.services.delivery import Delivery
 from app.services.directory import Directory
 from app.services.enrollment import Enrollment
@@ -50,6 +53,7 @@ from app.services.passes import Passes
 from app.services.policies import Policies
 from app.services.provider_accounts import ProviderAccounts
 from app.services.recovery import Recovery
+from app.services.recovery_messages import RecoveryMessages
 from app.services.retention import Retention
 from app.services.seal_checks import SealChecks
 from app.services.seals import Seals
@@ -123,6 +127,10 @@ class Services:
     trials: Trials
     passes: Passes
     headless: Headless
+    contacts: Contacts
+    contact_methods: ContactMethods
+    contact_codes: ContactCodes
+    recovery_messages: RecoveryMessages
     bypass_codes: BypassCodes
     enrollment_invitations: EnrollmentInvitations
     user_care: UserCare
@@ -166,6 +174,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     limits = Limits(config, audit)
     recovery = Recovery(clock, vault, method_settings, audit)
     challenges = Challenges(clock, vault, channels, delivery, sending_limits, audit)
+    message_codes = MessageCodes(clock, method_settings, limits, sending_limits, challenges)
     verifications = Verifications(
         clock, vault, limits, method_settings, challenges, recovery, delivery, audit
     )
@@ -227,7 +236,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         limits=limits,
         sending_rules=sending_rules,
         sending_limits=sending_limits,
-        message_codes=MessageCodes(clock, method_settings, limits, sending_limits, challenges),
+        message_codes=message_codes,
         send_figures=send_figures,
         audit=audit,
         audit_search=AuditSearch(database),
@@ -264,6 +273,10 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         ),
         magic_links=magic_links,
         headless=headless,
+        contacts=Contacts(directory),
+        contact_methods=ContactMethods(method_settings, policies),
+        contact_codes=ContactCodes(clock, challenges, message_codes, enrollment, verifications),
+        recovery_messages=RecoveryMessages(clock, recovery, sending_limits, delivery),
         bypass_codes=bypass_codes,
         enrollment_invitations=enrollment_invitations,
         user_locks=UserLocks(config, clock),

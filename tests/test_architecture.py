@@ -234,6 +234,7 @@ def test_a_page_s_code_holds_no_text_but_through_the_catalogs(path: Path) -> Non
 
 ANYONE, VISIT = "anyone", "the browser that a visit is bound to"
 BEARER, EITHER = "an API key's bearer token", "a bearer token, or an application's own secret"
+V1_KEY = "the secret of an API key for v1"
 APPLICATION = "an application's own id and secret"
 LINK = "whoever reads the user's mailbox"
 ADMINISTRATOR = "an administrator; tests/web/admin/test_walk.py says which"
@@ -291,6 +292,10 @@ CALLERS = {
     "gateway_sessions.create": EITHER,
     "gateway_sessions.show": EITHER,
     "gateway_sessions.redeem": EITHER,
+    "v1_hello.show": V1_KEY,
+    "v1_mfa.create": V1_KEY,
+    "v1_mfa.verify": V1_KEY,
+    "v1_mfa.backup": V1_KEY,
     "gateway.start": ANYONE,  # it binds the first browser that brings the token
     "gateway.resume": VISIT,
     "gateway.set_up": VISIT,

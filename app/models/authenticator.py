@@ -13,6 +13,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db import Base
 from app.models.types import name_of
 
+_VOUCHED = text("vouched AND status = 'pending'")
+
 
 class AuthenticatorStatus(StrEnum):
     """Where an authenticator is in its life; a removed one stays as a record."""
@@ -30,6 +32,16 @@ class Authenticator(Base):
     __tablename__ = "authenticators"
     __table_args__ = (
         Index(None, "user_id", "status"),
+        # Wrong codes of one contact count together, however often it is asked for.
+        Index(
+            "uq_authenticators_vouched",
+            "user_id",
+            "kind",
+            "recipient",
+            unique=True,
+            sqlite_where=_VOUCHED,
+            postgresql_where=_VOUCHED,
+        ),
         Index(
             "ix_authenticators_refused",
             "retry_at",
@@ -68,6 +80,9 @@ class Authenticator(Base):
     """`totp-enrollment_<KSUID>`, what a backend that began it was told."""
     forced: Mapped[bool] = mapped_column(default=False)
     """Whether an API key began it without a session and vouches that a human looked."""
+    vouched: Mapped[bool] = mapped_column(default=False)
+    """Whether a key of API v1 vouches that the recipient is the user's: the first right code binds
+    it, whatever else the user has."""
     last_step: Mapped[int] = mapped_column(BigInteger, default=-1)
     """The newest counter that was accepted; only a greater one is accepted after it."""
     failures: Mapped[int] = mapped_column(default=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -31,6 +32,8 @@ NOTICE_FOR = timedelta(days=3)
 """So long a notice is tried before it is given up."""
 CODE = "code"
 """The name of the one message that is worth nothing once its challenge is answered or gone."""
+CODES_FOR = timedelta(hours=1)
+"""So long new recovery codes are tried to be sent."""
 
 EMAIL = "email"
 
@@ -164,6 +167,40 @@ class Delivery:
                 expires_at=challenge.expires_at,
             ),
             Letter(text=text.body, html=html, variables=facts),
+        )
+
+    def send_recovery_codes(
+        self, tx: Session, user: User, codes: Sequence[str], *, channel: str, recipient: str
+    ) -> Message:
+        """Send new recovery codes to their user, who alone reads them.
+
+        Args:
+            codes: in plain, for the message alone.
+            channel: `email` or `sms`.
+            recipient: the address or number.
+        """
+        organization = user.organization
+        language = _language(organization, user)
+        text = texts.message(
+            "recovery_codes",
+            language,
+            channel=channel,
+            organization=organization.name,
+            codes="\n".join(codes),
+        )
+        return self._write(
+            tx,
+            organization,
+            Message(
+                user_id=user.id,
+                channel=channel,
+                recipient=recipient,
+                name="recovery_codes",
+                language=language,
+                subject=text.subject,
+                expires_at=self._clock.now() + CODES_FOR,
+            ),
+            Letter(text=text.body, html=texts.as_html(text, language) if text.subject else None),
         )
 
     def code_text(

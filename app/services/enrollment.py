@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.clock import Clock
@@ -30,7 +32,7 @@ from app.services.delivery import Delivery
 from app.services.method_settings import MethodSettings
 from app.services.recovery import REENROLLMENTS, Recovery
 from app.services.standing import settle
-from app.services.verification import Occasion, Verifications, secret_place
+from app.services.verification import Occasion, Verifications, live, secret_place
 
 PENDING_FOR = timedelta(minutes=30)
 MOST_PER_USER = 10
@@ -53,6 +55,8 @@ class Ground(StrEnum):
     """An administrator verified the user; what is suspended is replaced."""
     FORCED = "forced"
     """An API key says that a human looked; all that was there is replaced."""
+    CONTACT = "contact"
+    """A key of API v1 vouches for the contact that its codes go to; the rest stays as it is."""
 
     @property
     def issues_codes(self) -> bool:
@@ -156,6 +160,69 @@ class Enrollment:
         )
         return pending
 
+    def bind(
+        self, tx: Session, actor: Actor, user: User, kind: str, recipient: str
+    ) -> Authenticator:
+        """Return what codes to a contact are for: begun now, unless it is there (see `bound`).
+
+        Args:
+            kind: of those whose codes we send.
+            recipient: for which the key of a backend vouches.
+        """
+        if found := next(iter(self.bound(tx, user, kind, recipient)), None):
+            return found
+        now = self._clock.now()
+        pending = Authenticator(
+            id=uuid.uuid4(),
+            user_id=user.id,
+            kind=kind,
+            status=AuthenticatorStatus.PENDING,
+            recipient=recipient,
+            vouched=True,
+            created_at=now,
+            expires_at=now + PENDING_FOR,
+        )
+        try:
+            with tx.begin_nested():
+                tx.add(pending)
+        except IntegrityError:  # somebody else was faster
+            return self.bound(tx, user, kind, recipient)[0]
+        self._audit.record(tx, EventKind.ENROLLMENT_BEGUN, actor, user=user, kind=kind)
+        return pending
+
+    def bound(self, tx: Session, user: User, kind: str, recipient: str) -> Sequence[Authenticator]:
+        """Return what answers for a contact: live ones first, then what waits for its first code.
+
+        One that waited in vain is still meant: what was guessed at it goes on counting.
+        """
+        live = Authenticator.status == AuthenticatorStatus.ACTIVE
+        waiting = sa.and_(
+            Authenticator.status == AuthenticatorStatus.PENDING, Authenticator.vouched
+        )
+        mine = sa.select(Authenticator).where(
+            Authenticator.user_id == user.id,
+            Authenticator.kind == kind,
+            sa.func.lower(Authenticator.recipient) == recipient.lower(),
+            sa.or_(live, waiting),
+        )
+        live_first = sa.case((live, 0), else_=1)
+        return tx.scalars(mine.order_by(live_first, Authenticator.id)).all()
+
+    def renew(self, pending: Authenticator) -> None:
+        """Let one that waits for its first code wait anew, since another code was sent."""
+        if pending.status is AuthenticatorStatus.PENDING:
+            pending.expires_at = self._clock.now() + PENDING_FOR
+
+    def ground_beside(self, tx: Session, user: User) -> Ground | None:
+        """Tell on what ground a backend may add an app for a user who has none that works.
+
+        Beside codes by message it needs one of these, verified by the backend a moment ago.
+        """
+        if not self.has(tx, user, AuthenticatorStatus.ACTIVE):
+            return self.ground(tx, user, forced=False)
+        lately = self._clock.now() - VOUCHED_FOR
+        return Ground.VOUCHED if self._verifications.vouches(tx, user, since=lately) else None
+
     def pending(
         self, tx: Session, user: User, session: GatewaySession | None = None
     ) -> Authenticator | None:
@@ -224,7 +291,10 @@ class Enrollment:
             authenticator=str(pending.id),
             ground=ground.value,
         )
-        self._delivery.notify(tx, actor, user.organization, user, "authenticator_added")
+        by_message = pending.kind in MESSAGE_CODES
+        self._delivery.notify(
+            tx, actor, user.organization, user, "authenticator_added", by_message=by_message
+        )
         return verdict
 
     def approve(
@@ -260,6 +330,19 @@ class Enrollment:
         return self.has(tx, user, AuthenticatorStatus.SUSPENDED) and not self.has(
             tx, user, AuthenticatorStatus.ACTIVE
         )
+
+    def live(self, tx: Session, user: User, kind: str) -> list[Authenticator]:
+        """Return the user's authenticators of a kind that can verify, last used first."""
+        return live(tx, user, {kind})
+
+    def has_kind(self, tx: Session, user: User, kind: str) -> bool:
+        """Tell whether the user has one of a kind, be it that a recovery code stopped it."""
+        found = sa.select(Authenticator.id).where(
+            Authenticator.user_id == user.id,
+            Authenticator.kind == kind,
+            Authenticator.status.in_((AuthenticatorStatus.ACTIVE, AuthenticatorStatus.SUSPENDED)),
+        )
+        return tx.scalar(found.limit(1)) is not None
 
     def has(self, tx: Session, user: User, status: AuthenticatorStatus) -> bool:
         """Tell whether the user has an authenticator in this state."""
@@ -337,6 +420,11 @@ class Enrollment:
         match ground:
             case Ground.VOUCHED:
                 return True
+            case Ground.CONTACT:
+                lock(tx, User.id, user.id)  # nobody's re-enrollment is done with by this
+                open_to = mine.where(User.enrollment_open)
+                touched_one(tx, open_to.values(enrollment_open=False))
+                return not self.is_due(tx, user)
             case Ground.FIRST:
                 return touched_one(
                     tx, mine.where(User.enrollment_open).values(enrollment_open=False)
@@ -387,7 +475,7 @@ def _begun(user: User, session: GatewaySession | None) -> sa.ColumnElement[bool]
     return sa.and_(
         Authenticator.user_id == user.id,
         Authenticator.status == AuthenticatorStatus.PENDING,
-        Authenticator.gateway_session_id.is_(None)
+        sa.and_(Authenticator.gateway_session_id.is_(None), ~Authenticator.vouched)
         if session is None
         else Authenticator.gateway_session_id == session.id,
     )

@@ -114,11 +114,6 @@ class Recovery:
 
         The day belongs to the user, not to a set of codes.
         """
-        hashes = self._vault.hashes(recovery_code.normalize(answer), purpose=_PURPOSE)
-        mine = sa.and_(_working(user), RecoveryCode.code_hash.in_(hashes))
-        use_code = (
-            sa.update(RecoveryCode).where(mine, RecoveryCode.used_at.is_(None)).values(used_at=now)
-        )
         use_day = (
             sa.update(User)
             .where(
@@ -129,13 +124,24 @@ class Recovery:
             .values(recovery_used_at=now)
         )
         with tx.begin_nested() as savepoint:
-            if not touched_one(tx, use_code):
-                known = tx.scalar(sa.select(RecoveryCode.id).where(mine).limit(1))
-                return Refused(reason=Reason.REPLAYED if known else Reason.WRONG)
+            if refused := self.spend(tx, user, answer, now=now):
+                return refused
             if not touched_one(tx, use_day):
                 savepoint.rollback()
         tx.refresh(user, ["recovery_used_at", "reenrollments"])
         return None if user.recovery_used_at == now else self.refusal(user)
+
+    def spend(self, tx: Session, user: User, answer: str, *, now: datetime) -> Refused | None:
+        """Use a code up and nothing with it: for who has no app that it would stand in for."""
+        hashes = self._vault.hashes(recovery_code.normalize(answer), purpose=_PURPOSE)
+        mine = sa.and_(_working(user), RecoveryCode.code_hash.in_(hashes))
+        use_code = (
+            sa.update(RecoveryCode).where(mine, RecoveryCode.used_at.is_(None)).values(used_at=now)
+        )
+        if touched_one(tx, use_code):
+            return None
+        known = tx.scalar(sa.select(RecoveryCode.id).where(mine).limit(1))
+        return Refused(reason=Reason.REPLAYED if known else Reason.WRONG)
 
     def sealed(self, session: GatewaySession, codes: list[str]) -> str:
         """Return new codes in a form that only this session's pages can open; we keep no copy."""

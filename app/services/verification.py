@@ -41,10 +41,12 @@ class Occasion:
     Attributes:
         session: the ask, if a browser gave the answer.
         challenge_id: what a backend is told as `request_id`, if it brought the answer.
+        application_id: on whose behalf a backend asks, if it says.
     """
 
     session: GatewaySession | None = None
     challenge_id: str | None = None
+    application_id: uuid.UUID | None = None
 
 
 class Verifications:
@@ -135,6 +137,42 @@ class Verifications:
             self._suspend(tx, actor, user, occasion)
         outcome = refused or Accepted(step=0)
         return self._conclude(tx, actor, user, answering, verdict, outcome, occasion)
+
+    def spend_recovery(
+        self, tx: Session, actor: Actor, user: User, answer: str, *, occasion: Occasion
+    ) -> Verification | Refused:
+        """Judge one recovery code of a user who has no authenticator app: it is single-use alone.
+
+        There is nothing that it would stand in for, so nothing is suspended, and no day is used.
+        """
+        if not recovery_code.well_formed(answer):
+            return self._malformed(occasion)
+        now = self._clock.now()
+        answering = Answering(recovery=True)
+        if refused := self._charge(tx, actor, user, answering, occasion, now):
+            return refused
+        refused = self._recovery.spend(tx, user, answer, now=now)
+        verdict = Verification(kind=recovery_code.KIND, purpose=Purpose.RECOVERY, at=now)
+        if refused is None:
+            self._audit.record(tx, EventKind.RECOVERY_CODE_USED, actor, user=user)
+            self._tell_of_recovery(tx, actor, user, suspended=False)
+        outcome = refused or Accepted(step=0)
+        return self._conclude(tx, actor, user, answering, verdict, outcome, occasion)
+
+    def vouches(self, tx: Session, user: User, *, since: datetime) -> bool:
+        """Tell whether a backend lately verified something that the user still has."""
+        found = (
+            sa.select(Verification.id)
+            .join(Authenticator, Authenticator.id == Verification.authenticator_id)
+            .where(
+                Verification.user_id == user.id,
+                Verification.gateway_session_id.is_(None),
+                Verification.accepted,
+                Verification.at > since,
+                Authenticator.status == AuthenticatorStatus.ACTIVE,
+            )
+        )
+        return tx.scalar(found.limit(1)) is not None
 
     def accepted(
         self,
@@ -299,7 +337,9 @@ class Verifications:
         verdict.user_id, verdict.organization_id = user.id, user.organization_id
         verdict.took_ms = _took(occasion, verdict.at)
         verdict.gateway_session_id = occasion.session.id if occasion.session else None
-        verdict.application_id = occasion.session.application_id if occasion.session else None
+        verdict.application_id = (
+            occasion.session.application_id if occasion.session else occasion.application_id
+        )
         verdict.challenge_id = occasion.challenge_id
         verdict.accepted = isinstance(outcome, Accepted)
         verdict.reason = outcome.reason.value if isinstance(outcome, Refused) else None
@@ -362,8 +402,18 @@ class Verifications:
         settle(tx, user.id)
         for kind in (EventKind.RECOVERY_CODE_USED, EventKind.AUTHENTICATORS_SUSPENDED):
             self._audit.record(tx, kind, actor, user=user, gateway_session=occasion.session)
-        left = self._recovery.remaining(tx, user)
-        self._delivery.notify(tx, actor, user.organization, user, "recovery_code_used", left=left)
+        self._tell_of_recovery(tx, actor, user, suspended=True)
+
+    def _tell_of_recovery(self, tx: Session, actor: Actor, user: User, *, suspended: bool) -> None:
+        self._delivery.notify(
+            tx,
+            actor,
+            user.organization,
+            user,
+            "recovery_code_used",
+            left=self._recovery.remaining(tx, user),
+            suspended=suspended,
+        )
 
 
 _TELLING = (Reason.REPLAYED, Reason.CLOCK_OFF, Reason.WRONG)

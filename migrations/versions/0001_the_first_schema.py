@@ -761,6 +761,7 @@ def upgrade() -> None:
         sa.Column("recipient", sa.String(), nullable=True),
         sa.Column("request_id", sa.String(), nullable=True),
         sa.Column("forced", sa.Boolean(), nullable=False),
+        sa.Column("vouched", sa.Boolean(), nullable=False),
         sa.Column("last_step", sa.BigInteger(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
@@ -805,6 +806,13 @@ def upgrade() -> None:
             batch_op.f("ix_authenticators_user_id_authenticators_status"),
             ["user_id", "status"],
             unique=False,
+        )
+        batch_op.create_index(
+            "uq_authenticators_vouched",
+            ["user_id", "kind", "recipient"],
+            unique=True,
+            sqlite_where=sa.text("vouched AND status = 'pending'"),
+            postgresql_where=sa.text("vouched AND status = 'pending'"),
         )
 
     op.create_table(
@@ -1193,6 +1201,11 @@ def downgrade() -> None:
 
     op.drop_table("enrollment_invitations")
     with op.batch_alter_table("authenticators", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_authenticators_vouched",
+            sqlite_where=sa.text("vouched AND status = 'pending'"),
+            postgresql_where=sa.text("vouched AND status = 'pending'"),
+        )
         batch_op.drop_index(batch_op.f("ix_authenticators_user_id_authenticators_status"))
         batch_op.drop_index(
             "ix_authenticators_suspended",

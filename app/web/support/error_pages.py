@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from math import ceil
 
 import structlog
-from flask import Flask, Response, jsonify, make_response, render_template, request, url_for
+from flask import (
+    Flask,
+    Response,
+    current_app,
+    jsonify,
+    make_response,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
@@ -30,6 +39,20 @@ _CODES = {
     429: "rate_limited",
     500: "internal_error",
 }
+
+
+Teller = Callable[[str, str, int, datetime | None], Response]
+_TELLERS = "gatehouse error tellers"
+
+
+def tell_below(app: Flask, prefix: str, teller: Teller) -> None:
+    """Let whatever goes wrong below an address be told in a shape of its own."""
+    app.extensions.setdefault(_TELLERS, {})[prefix] = teller
+
+
+def is_below(prefix: str, path: str) -> bool:
+    """Tell whether a path is this address, or one below it."""
+    return path == prefix or path.startswith(f"{prefix}/")
 
 
 def api_error(code: str, message: str, status: int, retry_at: datetime | None = None) -> Response:
@@ -86,15 +109,21 @@ def _tell(
     *,
     retry_at: datetime | None = None,
 ) -> Response:
-    told = make_response(
-        api_error(code, message, status, retry_at)
-        if request.path.startswith(_PROGRAMS)
-        else (render_template(_page(), status=status), status)
-    )
+    told = _shape(code, message, status, retry_at)
     told.headers.update({name: value for name, value in headers if name == "Allow"})
     if status == 401:
         told.headers["WWW-Authenticate"] = 'Bearer realm="gatehouse"'
     return told
+
+
+def _shape(code: str, message: str, status: int, retry_at: datetime | None) -> Response:
+    tellers: dict[str, Teller] = current_app.extensions.get(_TELLERS, {})
+    for prefix, teller in tellers.items():
+        if is_below(prefix, request.path):
+            return teller(code, message, status, retry_at)
+    if request.path.startswith(_PROGRAMS):
+        return api_error(code, message, status, retry_at)
+    return make_response(render_template(_page(), status=status), status)
 
 
 def _page() -> str:
