@@ -19,6 +19,7 @@ from app.crypto import new_token
 from app.errors import NotFound
 from app.models import (
     Administrator,
+    Api,
     ApiKey,
     Application,
     Environment,
@@ -34,7 +35,10 @@ from app.wiring import Services
 
 DOMAIN = "harbor"
 APPLICATION = "Harbor Notes"
-API_KEY = "Demo"
+API_KEY, V1_KEY = "Demo", "Demo of API v1"
+CHANNELS = ("email", "sms", "dual")
+COUNTRIES = ("FR", "GB")
+"""Of the people's phone numbers."""
 ADMINISTRATOR = ("nadia@harbor.example", "Nadia Benali")
 PEOPLE = (
     ("ada@harbor.example", "+33612345678", "Ada", "Lindqvist"),
@@ -46,7 +50,7 @@ PEOPLE = (
 @click.command("demo-data", short_help="Make data to try everything with.")
 @json_option
 def command(as_json: bool) -> None:
-    """Make a sandbox organization with users, an application and an API key.
+    """Make a sandbox organization with users, an application and two API keys.
 
     A second run keeps all ids, makes new secrets, and leaves the first user with nothing enrolled.
     """
@@ -61,6 +65,7 @@ def command(as_json: bool) -> None:
         "account_domain": answer["account_domain"],
         "organization": DOMAIN,
         "api_key": _pair(answer["api_key"]),
+        "v1_key": answer["v1_key"],
         "application": _pair(answer["application"]),
         "redirect_uri": answer["application"]["redirect_uri"],
         "users": [user["email"] for user in answer["users"]],
@@ -79,6 +84,7 @@ def _make(wired: Services, tx: Session) -> dict[str, Any]:
     wired.enrollment.reset(tx, OPERATOR, organization, users[0], reopen=True)
     application, application_secret = _application(wired, tx)
     key, key_secret = _api_key(wired, tx)
+    v1_secret = _v1_key(wired, tx, organization)
     administrator = _administrator(wired, tx, organization)
     return {
         "base_url": wired.config.base_url,
@@ -88,6 +94,7 @@ def _make(wired: Services, tx: Session) -> dict[str, Any]:
             "client_secret": key_secret,
             "environment": key.environment.value,
         },
+        "v1_key": v1_secret,
         "organization": {"domain": organization.domain},
         "application": {
             "client_id": application.client_id,
@@ -110,6 +117,9 @@ def _organization(wired: Services, tx: Session) -> Organization:
             tx, OPERATOR, environment=Environment.SANDBOX, name="Harbor", domain=DOMAIN
         )
     wired.method_settings.change(tx, OPERATOR, organization, active=True, methods=("app", "sms"))
+    for kind in CHANNELS:
+        wired.channels.change(tx, OPERATOR, organization, kind, active=True)
+    wired.sending_rules.change(tx, OPERATOR, organization, countries=COUNTRIES)
     return organization
 
 
@@ -158,6 +168,31 @@ def _api_key(wired: Services, tx: Session) -> tuple[ApiKey, str]:
     if found is None:
         return wired.api_keys.create(tx, OPERATOR, environment=Environment.SANDBOX, name=API_KEY)
     return found, wired.api_keys.replace_secret(tx, OPERATOR, found)
+
+
+def _v1_key(wired: Services, tx: Session, organization: Organization) -> str:
+    """Return a new secret of the organization's key for API v1."""
+    found = tx.scalar(
+        sa.select(ApiKey)
+        .where(
+            ApiKey.name == V1_KEY,
+            ApiKey.api == Api.V1,
+            ApiKey.organization_id == organization.id,
+            ApiKey.blocked_at.is_(None),
+        )
+        .order_by(ApiKey.created_at)
+    )
+    if found is not None:
+        return wired.api_keys.replace_secret(tx, OPERATOR, found)
+    _, secret = wired.api_keys.create(
+        tx,
+        OPERATOR,
+        environment=organization.environment,
+        name=V1_KEY,
+        organization=organization,
+        api=Api.V1,
+    )
+    return secret
 
 
 def _administrator(wired: Services, tx: Session, organization: Organization) -> dict[str, str]:

@@ -286,7 +286,7 @@ def test_the_demo_data_has_its_exact_shape(operator: Operator, client_wire: InPr
     keep_all(demo)
     assert set(demo) == {
         *("base_url", "account_domain", "api_key", "organization", "application", "users"),
-        "administrator",
+        *("administrator", "v1_key"),
     }
     assert set(demo["administrator"]) == {"email", "password", "totp_secret"}
     assert demo["base_url"] == "http://localhost"
@@ -300,6 +300,10 @@ def test_the_demo_data_has_its_exact_shape(operator: Operator, client_wire: InPr
         assert set(user) == {"id", "email", "phone_number"}
         assert re.fullmatch(UUID, user["id"])
         assert re.fullmatch(r"\+[1-9]\d{7,14}", user["phone_number"])
+    assert demo["v1_key"].startswith("sk_test_")
+    bearer = {"Authorization": f"Bearer {demo['v1_key']}"}
+    hello = client_wire.request("GET", "/v1/hello", headers=bearer).json
+    assert (hello["organization"], hello["environment"]) == ("harbor", "sandbox")
     backend, notes = actors_of(demo, client_wire)
     assert backend.asks_token(domain=demo["account_domain"]).status == 200
     assert backend.calls("GET", "/org/harbor/totp-connection").json["active"] is True
@@ -312,6 +316,7 @@ def test_the_demo_data_has_its_exact_shape(operator: Operator, client_wire: InPr
 def keep_all(demo: dict[str, Any]) -> None:
     keep_secret(demo["api_key"]["client_secret"])
     keep_secret(demo["application"]["client_secret"])
+    keep_secret(demo["v1_key"])
     keep_secret(demo["administrator"]["password"])
     keep_secret(demo["administrator"]["totp_secret"])
 
@@ -350,6 +355,7 @@ def test_a_second_run_keeps_the_ids_and_makes_new_secrets(
     for old, new in ((first, second), (second, first)):
         for name in ("base_url", "account_domain", "organization", "users"):
             assert old[name] == new[name]
+        assert old["v1_key"] != new["v1_key"]
         for name in ("api_key", "application"):
             assert old[name]["client_id"] == new[name]["client_id"]
             assert old[name]["client_secret"] != new[name]["client_secret"]

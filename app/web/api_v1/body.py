@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import ClassVar
+from urllib.parse import parse_qsl
 
 from flask import request
 from pydantic import Field
@@ -20,6 +22,7 @@ from app.json_objects import (
 )
 
 _FORM, _PARTS = "application/x-www-form-urlencoded", "multipart/form-data"
+_MOST_FIELDS = 100
 _NAME = "[A-Za-z][A-Za-z0-9_-]{0,40}"
 _BETWEEN = re.compile(rf",\s*(?={_NAME}=)")
 """What parts the fields of the guide's string; a value may hold other commas."""
@@ -66,8 +69,10 @@ def _read() -> Body:
         return json_object(data)
     if request.mimetype == _FORM and (text := _guide_text(data)):
         return _read_guide(text)
+    if request.mimetype == _FORM:
+        return _read_form(data)
     if is_form:
-        return _read_form()
+        return _gathered((name, value) for name, values in request.form.lists() for value in values)
     raise Refusal(
         "unsupported_media_type",
         "Send application/x-www-form-urlencoded or application/json.",
@@ -98,13 +103,23 @@ def _read_guide(text: str) -> Body:
     return body
 
 
-def _read_form() -> Body:
-    body: Body = {}
-    for name, values in request.form.lists():
-        for value in values:
-            _put(body, name, value)
-    if request.mimetype == _FORM and isinstance(body.get("User"), str):
+def _read_form(data: bytes) -> Body:
+    try:
+        pairs = parse_qsl(
+            data.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
+        )
+    except ValueError:
+        raise unreadable("The form is not UTF-8, or has too many fields.") from None
+    body = _gathered(pairs)
+    if "User" in body:
         body["User"] = _LOST_PLUS.sub(r"\1+", body["User"])
+    return body
+
+
+def _gathered(pairs: Iterable[tuple[str, str]]) -> Body:
+    body: Body = {}
+    for name, value in pairs:
+        _put(body, name, value)
     return body
 
 
