@@ -24,6 +24,7 @@ from app.services.authorization_codes import AuthorizationCodes
 from app.services.brands import Brands
 from app.services.bypass_codes import BypassCodes
 from app.services.challenges import Challenges
+from app.services.channel_losses import ChannelLosses
 from app.services.channels import Channels
 from app.services.contact_codes import ContactCodes
 from app.services.contact_methods import ContactMethods
@@ -52,6 +53,7 @@ from app.services.overview import Overview
 from app.services.passes import Passes
 from app.services.policies import Policies
 from app.services.provider_accounts import ProviderAccounts
+from app.services.provider_tests import ProviderTests
 from app.services.recovery import Recovery
 from app.services.recovery_messages import RecoveryMessages
 from app.services.retention import Retention
@@ -84,7 +86,9 @@ class Services:
     database: Database
     method_settings: MethodSettings
     channels: Channels
+    channel_losses: ChannelLosses
     provider_accounts: ProviderAccounts
+    provider_tests: ProviderTests
     policies: Policies
     lockouts: Lockouts
     organizations: Organizations
@@ -223,7 +227,11 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         database=database,
         method_settings=method_settings,
         channels=channels,
+        channel_losses=ChannelLosses(method_settings),
         provider_accounts=provider_accounts,
+        provider_tests=ProviderTests(
+            database, clock, vault, provider_accounts, sending_rules, channels, delivery, audit
+        ),
         policies=policies,
         lockouts=Lockouts(clock, method_settings, user_states),
         organizations=organizations,

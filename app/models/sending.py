@@ -51,6 +51,8 @@ class SendScope(StrEnum):
     """By country and channel."""
     CONFIRMED = "confirmed"
     """The same, of codes that came back right."""
+    TEST = "test"
+    """Messages by which administrators try providers: of one of them, or of all."""
 
 
 class SendCount(Base):

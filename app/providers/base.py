@@ -130,6 +130,7 @@ class Setting:
         kind: which sort of field.
         choices: (value, label) of each; the first is taken if nothing is chosen.
         channels: only these need it; empty: all.
+        addressee: it says to whom the secrets are told; with another one they are asked for anew.
     """
 
     name: str
@@ -140,6 +141,7 @@ class Setting:
     kind: Literal["text", "password", "number", "choice", "textarea"] = "text"
     choices: tuple[tuple[str, str], ...] = ()
     channels: frozenset[str] = frozenset()
+    addressee: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,7 +51,13 @@ class Smtp:
     name = "Mail server (SMTP)"
     channels = frozenset({"email"})
     settings = (
-        Setting(name="host", label="Host", required=True, hint="Such as smtp.example.com."),
+        Setting(
+            name="host",
+            label="Host",
+            required=True,
+            hint="Such as smtp.example.com.",
+            addressee=True,
+        ),
         Setting(
             name="security",
             label="Encryption",

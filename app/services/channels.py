@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app import texts
+from app.db import lock
 from app.errors import Invalid
 from app.factors.message_code import DIGITS, LONGEST, SHORTEST
 from app.models import MethodSetting, Organization
@@ -21,7 +22,14 @@ LONGEST_MINUTES = 10  # NIST SP 800-63B-4, 3.1.3.2
 PLACEHOLDERS = ("code", "minutes", "organization", "reference")
 _NEEDED = ("code", "minutes")
 _TEXT_LENGTH = {"email": 2000, "sms": 300, "whatsapp": 600, "voice": 300}
-_SENDER_LENGTH = 60
+_NUMBER = r"\+[1-9][0-9]{6,14}"
+_SENDERS = {
+    "sms": (rf"{_NUMBER}|[A-Za-z0-9 ]{{1,11}}", "a number, or up to 11 letters and digits"),
+    "whatsapp": (_NUMBER, "a number such as +15005550006"),
+    "voice": (_NUMBER, "a number such as +15005550006"),
+}
+_NAME = (r".{1,60}", "1 to 60 printable characters")
+"""What may be the sender of a message, by channel, and how that is told; the last one of mail."""
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 
@@ -103,6 +111,33 @@ class Channels:
             )
         return setting
 
+    def set_text(
+        self,
+        tx: Session,
+        actor: Actor,
+        organization: Organization,
+        kind: str,
+        language: str,
+        text: str | None,
+    ) -> bool:
+        """Set what the messages of a channel say in one language; tell whether that is new.
+
+        Args:
+            text: None means ours.
+
+        Raises:
+            Invalid: `texts`; the text has not what it needs, or the language is none of ours.
+        """
+        lock(tx, Organization.id, organization.id)
+        before = self.settings(tx, organization, kind).texts
+        after = {name: one for name, one in before.items() if name != language}
+        if text is not None:
+            after[language] = text
+        if after == before:
+            return False
+        self.change(tx, actor, organization, kind, texts=after)
+        return True
+
     def proposed(
         self, tx: Session, organization: Organization, kind: str, **changes: Any
     ) -> ChannelSettings:
@@ -133,6 +168,11 @@ def settings_of(setting: MethodSetting) -> ChannelSettings:
     return ChannelSettings(**{**setting.parameters, "strict": setting.strict})
 
 
+def longest_text(kind: str) -> int:
+    """Return how many characters a text of a channel may have."""
+    return _TEXT_LENGTH.get(kind, min(_TEXT_LENGTH.values()))
+
+
 def filled(text: str, facts: Mapping[str, str]) -> str:
     """Return a text of an organization's own with its placeholders filled, each literally."""
     return _PLACEHOLDER.sub(lambda found: facts[found[1]], text)
@@ -154,24 +194,28 @@ def _check(kind: str, name: str, value: Any) -> None:
         raise Invalid(name, f"use a number from 1 to {LONGEST_MINUTES}.")
     if name == "strict" and value and kind != DUAL:
         raise Invalid(name, "only dual asks for two codes.")
-    if name == "sender" and value is not None and not _is_sender(value):
-        raise Invalid(name, f"use 1 to {_SENDER_LENGTH} printable characters.")
+    if name == "sender" and value is not None:
+        pattern, told = _SENDERS.get(kind, _NAME)
+        if not (re.fullmatch(pattern, value.strip()) and value.isprintable()):
+            raise Invalid(name, f"use {told}.")
     if name == "texts":
         for language, text in value.items():
-            _check_text(kind, language, text)
+            check_text(kind, language, text)
 
 
-def _is_sender(value: str) -> bool:
-    return 0 < len(value.strip()) <= _SENDER_LENGTH and value.isprintable()
+def check_text(kind: str, language: str, text: str) -> None:
+    """Refuse a text without the code and its lifetime, or with what we can't fill in.
 
-
-def _check_text(kind: str, language: str, text: str) -> None:
-    """Refuse a text without the code and its lifetime, or with what we can't fill in."""
+    Raises:
+        Invalid: `texts`.
+    """
     if language not in texts.LANGUAGES:
         raise Invalid("texts", f"use one of the languages {', '.join(texts.LANGUAGES)}.")
-    longest = _TEXT_LENGTH.get(kind, min(_TEXT_LENGTH.values()))
+    longest = longest_text(kind)
     if len(text) > longest:
         raise Invalid("texts", f"the text may have {longest} characters.")
+    if not all(one.isprintable() or one == "\n" for one in text):
+        raise Invalid("texts", "use printable characters and line breaks alone.")
     found = _PLACEHOLDER.findall(text)
     for needed in _NEEDED:
         if needed not in found:

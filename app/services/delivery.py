@@ -216,15 +216,31 @@ class Delivery:
         What nobody may leave out is added here: never to share it, and, by SMS, the form that
         binds the code to our address (https://wicg.github.io/sms-one-time-codes/).
         """
-        ours = texts.message(CODE, language, channel=channel, host=self._host, **facts)
         own = self._channels.settings(tx, organization, channel).texts.get(language)
+        return self.written(channel, language, facts, own)
+
+    def written(
+        self, channel: str, language: str, facts: dict[str, str], own: str | None
+    ) -> texts.Text:
+        """Return what a message says with such a text; see `code_text`.
+
+        Args:
+            own: words of an organization; None for ours.
+        """
+        ours = texts.message(CODE, language, channel=channel, host=self._host, **facts)
         body = ours.body
         if own is not None:
             warning = texts.message("code_warning", language, channel=channel, **facts)
-            body = f"{filled(own, facts).strip()}\n{warning.body}"
+            between = "\n\n" if channel == "email" else "\n"
+            body = f"{filled(own, facts).strip()}{between}{warning.body}"
         if channel == "sms":
             body = f"{body.strip()}\n\n@{self._host} #{facts['code']}\n"
         return texts.Text(subject=ours.subject, body=body)
+
+    def start(self, language: str) -> str:
+        """Return words that an organization may begin with, with their placeholders."""
+        facts = {name: f"{{{name}}}" for name in ("code", "minutes")}
+        return texts.message("code_start", language, **facts).body.strip()
 
     def _write(
         self, tx: Session, organization: Organization, message: Message, letter: Letter

@@ -123,14 +123,18 @@ class MethodSettings:
             return set()
         return {METHODS[method] for method in settings_of(setting).methods}
 
-    def channels(self, tx: Session, organization: Organization) -> set[str]:
-        """Return those of `MESSAGE_KINDS` that are on, and by which a message gets somewhere."""
+    def switched_on(self, tx: Session, organization: Organization) -> set[str]:
+        """Return those of `MESSAGE_KINDS` that are on."""
         rows = sa.select(MethodSetting.kind).where(
             MethodSetting.organization_id == organization.id,
             MethodSetting.kind.in_(MESSAGE_KINDS),
             MethodSetting.active,
         )
-        switched_on = set(tx.scalars(rows))
+        return set(tx.scalars(rows))
+
+    def channels(self, tx: Session, organization: Organization) -> set[str]:
+        """Return those of `MESSAGE_KINDS` that are on, and by which a message gets somewhere."""
+        switched_on = self.switched_on(tx, organization)
         if not switched_on:
             return set()
         carried = self._accounts.carried(tx, organization)
@@ -148,13 +152,18 @@ class MethodSettings:
             return channels & {"email"}
         return (channels & {"email", DUAL}) | phone
 
+    def has_stronger(self, tx: Session, organization: Organization) -> bool:
+        """Tell whether something is offered beside which the phone network may be."""
+        return bool(self.offered(tx, organization) & {*SECRET_FACTORS})
+
     def _may_be_called(self, tx: Session, organization: Organization) -> bool:
         """Tell whether the phone network is offered: beside something stronger, or on purpose.
 
         It is the one restricted way (NIST SP 800-63B-4, 3.2.9).
         """
-        stronger = self.offered(tx, organization) & {*SECRET_FACTORS}
-        return bool(stronger) or self._rules.of(tx, organization).risk_accepted
+        if self.has_stronger(tx, organization):
+            return True
+        return self._rules.of(tx, organization).risk_accepted
 
     def hosted(self, tx: Session, organization: Organization) -> set[str]:
         """Return the kinds of authenticator that our pages can ask for."""

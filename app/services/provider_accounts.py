@@ -13,14 +13,13 @@ from sqlalchemy.orm import Session
 from app.clock import Clock
 from app.crypto import Vault
 from app.db import lock
-from app.errors import Invalid, NotFound
+from app.errors import Invalid, NotFound, Refusal
 from app.models import Environment, Organization, ProviderAccount
 from app.providers.base import CHANNELS, Account, Provider
 from app.services.audit import Actor, Audit, EventKind
+from app.services.provider_drafts import Draft, drafted
 
 MOST_ACCOUNTS = 10
-_NAME_LENGTH = 60
-_VALUE_LENGTH = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,27 +43,37 @@ class ProviderAccounts:
 
     Args:
         providers: by kind; `deployment` is the deployment's own mail server, for organizations
-            without an e-mail account.
+            without an e-mail account; it is `own`.
     """
 
     def __init__(
         self, clock: Clock, vault: Vault, audit: Audit, providers: Mapping[str, Provider]
     ) -> None:
-        self._own = providers.get("deployment")
-        self.providers = {kind: one for kind, one in providers.items() if one is not self._own}
+        self.own = providers.get("deployment")
+        self.providers = {kind: one for kind, one in providers.items() if one is not self.own}
         self._clock = clock
         self._vault = vault
         self._audit = audit
 
     # Who carries
 
-    def carriers(self, tx: Session, organization_id: uuid.UUID, channel: str) -> list[Carrier]:
-        """Return who carries a channel for an organization, in the order to be tried."""
-        rows = [row for row in self._of(tx, organization_id) if row.active]
+    def carriers(
+        self,
+        tx: Session,
+        organization_id: uuid.UUID,
+        channel: str,
+        *,
+        without: ProviderAccount | None = None,
+    ) -> list[Carrier]:
+        """Return who carries a channel for an organization, in the order to be tried.
+
+        Args:
+            without: as if this one were not there.
+        """
+        rows = [row for row in self._of(tx, organization_id) if row.active and row is not without]
         found = [self._carrier(row) for row in rows if channel in row.channels]
-        if not found and channel == "email" and self._own is not None:
-            own = self._own
-            return [Carrier(row=None, name=own.name, provider=own, account=Account())]
+        if not found and channel == "email" and self.own is not None:
+            return [Carrier(row=None, name=self.own.name, provider=self.own, account=Account())]
         return found
 
     def carried(self, tx: Session, organization: Organization) -> set[str]:
@@ -74,7 +83,7 @@ class ProviderAccounts:
         """
         if organization.environment is Environment.SANDBOX:
             return set(CHANNELS)
-        own = {"email"} if self._own is not None else set()
+        own = {"email"} if self.own is not None else set()
         rows = self._of(tx, organization.id)
         return own.union(*(row.channels for row in rows if row.active))
 
@@ -84,6 +93,27 @@ class ProviderAccounts:
         return self._carrier(row) if row else None
 
     # What administrators set
+
+    def carrier(
+        self, tx: Session, organization: Organization, account_id: uuid.UUID | None
+    ) -> Carrier:
+        """Return one who carries messages, switched off or not.
+
+        Args:
+            account_id: None means the deployment's own mail server.
+
+        Raises:
+            NotFound: the organization has no such account, or the deployment no mail server.
+        """
+        if account_id is not None:
+            return self._carrier(self.find(tx, organization, account_id))
+        if self.own is None:
+            raise NotFound("provider")
+        return Carrier(row=None, name=self.own.name, provider=self.own, account=Account())
+
+    def kept_secrets(self, row: ProviderAccount) -> set[str]:
+        """Return the names of the secrets that an account has; what they are is told to nobody."""
+        return {name for name, value in self._secrets(row).items() if value}
 
     def all(self, tx: Session, organization: Organization) -> Sequence[ProviderAccount]:
         """Return the organization's accounts, first choice first."""
@@ -102,71 +132,89 @@ class ProviderAccounts:
             raise NotFound("provider")
         return row
 
-    def create(
+    def draft(
         self,
-        tx: Session,
-        actor: Actor,
-        organization: Organization,
-        *,
         kind: str,
+        *,
         name: str,
         channels: Collection[str],
         values: Mapping[str, str],
-    ) -> ProviderAccount:
-        """Add an account, as the last choice.
+        row: ProviderAccount | None = None,
+        dropped: Collection[str] = (),
+    ) -> Draft:
+        """Return an account as it would be kept; see `provider_drafts.drafted`.
+
+        It may take seconds, since names are looked up: call it outside of any transaction.
 
         Args:
             kind: of `providers`.
-            values: of the provider's settings, secret ones among them, by name.
+            row: what is to be changed.
 
         Raises:
             Invalid: a field can't be used; `kind`, `name`, `channels`, or that of a setting.
         """
         if kind not in self.providers:
             raise Invalid("kind", f"use one of {', '.join(sorted(self.providers))}.")
+        return drafted(
+            self.providers[kind],
+            name=name,
+            channels=channels,
+            values=values,
+            before=self._carrier(row).account if row else None,
+            instead_of=row.updated_at if row else None,
+            dropped=dropped,
+        )
+
+    def create(
+        self, tx: Session, actor: Actor, organization: Organization, draft: Draft
+    ) -> ProviderAccount:
+        """Add an account, as the last choice.
+
+        Raises:
+            Invalid: `kind`; there are as many as there may be.
+        """
         lock(tx, Organization.id, organization.id)
         others = self._of(tx, organization.id)
         if len(others) >= MOST_ACCOUNTS:
             raise Invalid("kind", f"there may be {MOST_ACCOUNTS}. Remove one that is not needed.")
-        now = self._clock.now()
         row = ProviderAccount(
             id=uuid.uuid4(),
             organization_id=organization.id,
-            kind=kind,
+            kind=draft.kind,
             position=max((one.position for one in others), default=0) + 1,
             active=True,
-            created_at=now,
+            created_at=self._clock.now(),
         )
-        self._fill(row, name, channels, values, secrets={})
+        self._fill(row, draft)
         tx.add(row)
         self._record(tx, EventKind.PROVIDER_CREATED, actor, row)
         return row
 
-    def update(
-        self,
-        tx: Session,
-        actor: Actor,
-        row: ProviderAccount,
-        *,
-        name: str,
-        channels: Collection[str],
-        values: Mapping[str, str],
-    ) -> None:
-        """Change an account; a secret that is left empty stays as it is.
+    def update(self, tx: Session, actor: Actor, row: ProviderAccount, draft: Draft) -> None:
+        """Change an account.
 
         Raises:
-            Invalid: see `create`.
+            Refusal: `provider_changed`; somebody else changed it since it was looked at, and the
+                draft may hold a secret that they replaced.
         """
-        kept = {one: text for one, text in values.items() if text or not self._is_secret(row, one)}
-        self._fill(row, name, channels, kept, secrets=self._secrets(row))
-        self._record(tx, EventKind.PROVIDER_CHANGED, actor, row)
+        lock(tx, ProviderAccount.id, row.id)
+        tx.refresh(row)
+        if row.updated_at != draft.instead_of:
+            raise Refusal(
+                "provider_changed",
+                f"Somebody else changed {row.name} at this moment. Look at it again.",
+                status=409,
+            )
+        changed = _differences(row, self._secrets(row), draft)
+        self._fill(row, draft)
+        self._record(tx, EventKind.PROVIDER_CHANGED, actor, row, changed)
 
     def switch(self, tx: Session, actor: Actor, row: ProviderAccount, *, active: bool) -> None:
         """Let an account carry messages, or not."""
         if row.active is active:
             return
         row.active, row.updated_at = active, self._clock.now()
-        self._record(tx, EventKind.PROVIDER_CHANGED, actor, row)
+        self._record(tx, EventKind.PROVIDER_CHANGED, actor, row, ["on" if active else "off"])
 
     def move_up(self, tx: Session, actor: Actor, row: ProviderAccount) -> None:
         """Let an account be tried before the one that is before it now."""
@@ -178,7 +226,7 @@ class ProviderAccounts:
         rows.insert(index - 1, rows.pop(index))
         for position, one in enumerate(rows, start=1):
             one.position = position
-        self._record(tx, EventKind.PROVIDER_CHANGED, actor, row)
+        self._record(tx, EventKind.PROVIDER_CHANGED, actor, row, ["order"])
 
     def remove(self, tx: Session, actor: Actor, row: ProviderAccount) -> None:
         """Forget an account and its secrets."""
@@ -197,34 +245,20 @@ class ProviderAccounts:
         opened: dict[str, str] = json.loads(self._vault.open(row.secrets, place=_place(row)))
         return opened
 
-    def _is_secret(self, row: ProviderAccount, name: str) -> bool:
-        return name in {one.name for one in self.providers[row.kind].settings if one.secret}
+    def _fill(self, row: ProviderAccount, draft: Draft) -> None:
+        row.name, row.channels = draft.name, list(draft.channels)
+        row.settings, row.updated_at = dict(draft.account.settings), self._clock.now()
+        hidden = json.dumps(dict(draft.account.secrets)).encode()
+        row.secrets = self._vault.seal(hidden, place=_place(row))
 
-    def _fill(
+    def _record(
         self,
+        tx: Session,
+        kind: EventKind,
+        actor: Actor,
         row: ProviderAccount,
-        name: str,
-        channels: Collection[str],
-        values: Mapping[str, str],
-        *,
-        secrets: Mapping[str, str],
+        changed: Sequence[str] = (),
     ) -> None:
-        provider = self.providers[row.kind]
-        wanted = [one for one in CHANNELS if one in channels]
-        if not wanted or not set(channels) <= provider.channels:
-            offered = ", ".join(one for one in CHANNELS if one in provider.channels)
-            raise Invalid("channels", f"{provider.name} carries {offered}. Choose at least one.")
-        row.name = _checked_name(name or provider.name)
-        fields = {one.name: one for one in provider.settings}
-        for key, text in values.items():
-            _check_value(key, text, known=key in fields)
-        hidden = {**secrets, **{key: text for key, text in values.items() if fields[key].secret}}
-        shown = {key: text.strip() for key, text in values.items() if not fields[key].secret}
-        provider.check(Account(settings=shown, secrets=hidden), wanted)
-        row.channels, row.settings, row.updated_at = wanted, shown, self._clock.now()
-        row.secrets = self._vault.seal(json.dumps(hidden).encode(), place=_place(row))
-
-    def _record(self, tx: Session, kind: EventKind, actor: Actor, row: ProviderAccount) -> None:
         self._audit.record(
             tx,
             kind,
@@ -234,6 +268,7 @@ class ProviderAccounts:
             name=row.name,
             channels=" ".join(row.channels),
             active=row.active,
+            changed=" ".join(changed) or None,
         )
 
 
@@ -241,15 +276,10 @@ def _place(row: ProviderAccount) -> str:
     return f"provider_accounts.secrets:{row.id}"
 
 
-def _checked_name(name: str) -> str:
-    plain = name.strip()
-    if not plain.isprintable() or len(plain) > _NAME_LENGTH:
-        raise Invalid("name", f"use at most {_NAME_LENGTH} printable characters.")
-    return plain
-
-
-def _check_value(key: str, text: str, *, known: bool) -> None:
-    if not known:
-        raise Invalid(key, "this provider has no such setting.")
-    if len(text) > _VALUE_LENGTH or "\0" in text:
-        raise Invalid(key, f"use at most {_VALUE_LENGTH} characters.")
+def _differences(row: ProviderAccount, secrets: Mapping[str, str], draft: Draft) -> list[str]:
+    """Return the names of what a draft changes, secrets among them, without their values."""
+    now, then = {**row.settings, **secrets}, draft.account
+    named = sorted({*now, *then.settings, *then.secrets})
+    changed = [one for one in named if now.get(one, "").strip() != then.value(one)]
+    heads = {"name": row.name != draft.name, "channels": row.channels != list(draft.channels)}
+    return [*(name for name, differs in heads.items() if differs), *changed]

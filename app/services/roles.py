@@ -27,6 +27,8 @@ class Action(StrEnum):
     DELETE_USER = "delete a user"
     GIVE_BYPASS_CODE = "give a bypass code"
     CHANGE_METHODS = "change methods"
+    CHANGE_MESSAGES = "change how messages are sent"
+    CHANGE_PROVIDERS = "change and test providers"
     CHANGE_POLICY = "change the policy"
     CHANGE_APPLICATIONS = "change applications"
     TRY_APPLICATION = "try an application"
@@ -70,6 +72,8 @@ DANGEROUS = frozenset(
         Action.DELETE_USER,
         Action.GIVE_BYPASS_CODE,
         Action.CHANGE_METHODS,
+        Action.CHANGE_MESSAGES,
+        Action.CHANGE_PROVIDERS,
         Action.CHANGE_POLICY,
         Action.CHANGE_APPLICATIONS,
         Action.CHANGE_API_KEYS,

@@ -82,11 +82,18 @@ class Rulebook:
         return self._read(organization, tx.get(SendingRules, organization.id))
 
     def change(
-        self, tx: Session, actor: Actor, organization: Organization, **changes: Any
+        self,
+        tx: Session,
+        actor: Actor,
+        organization: Organization,
+        *,
+        why: str | None = None,
+        **changes: Any,
     ) -> Rules:
         """Change what an organization allows, and return what holds from then on.
 
         Args:
+            why: the administrator's reason.
             changes: fields of `Rules`; None puts one back to what is usual.
 
         Raises:
@@ -103,7 +110,7 @@ class Rulebook:
         tx.flush()
         after = self._read(organization, row)
         if after != before:
-            self._record(tx, actor, organization, before, after)
+            self._record(tx, actor, organization, before, after, why)
         return after
 
     def proposed(self, tx: Session, organization: Organization, **changes: Any) -> Rules:
@@ -130,7 +137,13 @@ class Rulebook:
         return Rules(**values)
 
     def _record(
-        self, tx: Session, actor: Actor, organization: Organization, before: Rules, after: Rules
+        self,
+        tx: Session,
+        actor: Actor,
+        organization: Organization,
+        before: Rules,
+        after: Rules,
+        why: str | None,
     ) -> None:
         old, new = asdict(before), asdict(after)
         self._audit.record(
@@ -138,6 +151,7 @@ class Rulebook:
             EventKind.SENDING_RULES_CHANGED,
             actor,
             organization_id=organization.id,
+            why=why,
             changed=" ".join(name for name in new if new[name] != old[name]),
             risk_accepted=after.risk_accepted,
             countries=" ".join(after.countries),

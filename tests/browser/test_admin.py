@@ -13,6 +13,7 @@ from app.models import Role
 from tests.actors import Administrator
 from tests.browser.conftest import Stage
 from tests.conftest import BOTH_DATABASES, PASSWORD
+from tests.web.admin.production import has_account
 
 pytestmark = pytest.mark.browser
 
@@ -30,6 +31,8 @@ def furnish(stage: Stage) -> None:
     harbor.person("bastien@harbor.example")
     harbor.registers("Harbor Logs", only=True)
     harbor.key(only=True)
+    for name in ("Mail of Harbor", "Another mail"):
+        has_account(harbor, harbor.organization, name)
 
 
 def enters(stage: Stage, page: Page, person: Administrator) -> None:

@@ -32,10 +32,13 @@ from app.web.admin import (
     user_ways_in,
     users,
 )
+from app.web.admin.messages import channels, provider_trials, providers, risk, texts
 from app.web.support.locale import speak
 
 __all__ = [
+    "provider_trials",
     "retention",
+    "risk",
     "trials",
     "user_access",
     "user_authenticators",
@@ -43,7 +46,8 @@ __all__ = [
     "user_forms",
     "user_ways_in",
 ]
-"""These put their views on the blueprint of `user`, `users`, `applications` or `audit`."""
+"""These put their views on the blueprint of `user`, `users`, `applications`, `audit`, `channels` or
+`providers`."""
 
 
 def init_app(app: Flask) -> None:
@@ -65,6 +69,9 @@ def init_app(app: Flask) -> None:
         overview,
         policy,
         methods,
+        channels,
+        providers,
+        texts,
         branding,
         inbox,
         applications,

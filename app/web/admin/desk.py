@@ -260,6 +260,7 @@ MENU = (
         (
             ("admin_methods.index", "methods", "Methods", Action.SEE_SETTINGS),
             ("admin_policy.index", "policy", "Policy", Action.SEE_SETTINGS),
+            ("admin_messages.index", "chat", "Messages", Action.SEE_SETTINGS),
             ("admin_branding.index", "drop", "Branding", Action.SEE_SETTINGS),
         ),
     ),

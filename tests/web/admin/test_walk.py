@@ -15,6 +15,7 @@ from app.services.audit import OPERATOR
 from app.services.roles import DANGEROUS, MAY, Action
 from tests.actors import Administrator
 from tests.conftest import ONE_DATABASE, Harbor, InProcess
+from tests.web.admin.production import has_account
 
 OPEN = {
     "admin_sign_in.show",
@@ -48,7 +49,7 @@ def routes(harbor: Harbor) -> Iterator[tuple[str, str, str, Action | None]]:
             yield rule.endpoint, method, rule.rule, action
 
 
-_WORDS = {"form": "csv", "ending": "csv"}
+_WORDS = {"form": "csv", "ending": "csv", "kind": "sms", "language": "en"}
 
 
 def filled(rule: str, place: str, ids: dict[str, str] | None = None) -> str:
@@ -191,6 +192,7 @@ OF_TABLE = {
     "job_id": "import_jobs",
     "policy_id": "policies",
     "message_id": "messages",
+    "account_id": "provider_accounts",
 }
 
 
@@ -200,6 +202,7 @@ def test_ids_of_another_organization_are_unknown_within_one_s_own(harbor: Harbor
     harbor.enrolls()
     harbor.registers("Harbor Logs", only=True)
     harbor.key(only=True)
+    has_account(harbor, harbor.organization)
     owner = harbor.administrator()
     owner.at("/administrators/invite")
     owner.browser.submits(1, email="bo@harbor.example", role="auditor")
@@ -236,6 +239,7 @@ def test_a_get_changes_nothing(harbor: Harbor) -> None:
     harbor.enrolls()
     harbor.registers("Harbor Logs", only=True)
     harbor.key(only=True)
+    has_account(harbor, harbor.organization)
     owner = harbor.administrator()
     owner.browser.goes_to("/admin/profile")
     before, opened = contents(harbor), 0
