@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 from joserfc import jws, jwt
@@ -45,8 +46,12 @@ def export_public(key: PrivateKey) -> dict[str, Any]:
     return cast(dict[str, Any], key.as_dict(private=False))
 
 
+@lru_cache(maxsize=8)
 def load_private(data: bytes) -> PrivateKey:
-    """Return the key that `export_private` wrote."""
+    """Return the key that `export_private` wrote.
+
+    It is kept in this process: to check an RSA key takes longer than all else of a request.
+    """
     value = json.loads(data)
     kinds: dict[str, type[PrivateKey]] = {"EC": ECKey, "RSA": RSAKey, "OKP": OKPKey}
     return kinds[value["kty"]].import_key(value)

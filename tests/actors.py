@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from html.parser import HTMLParser
 from typing import Any, Protocol
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -49,6 +51,16 @@ class Reply:
     @property
     def error(self) -> str:
         return self.json["error"]["type"]
+
+    @cached_property
+    def page(self) -> Page:
+        return Page(self.text)
+
+    @property
+    def form_token(self) -> str:
+        """The token of the page's forms, or nothing if it has none."""
+        found = re.search(r'name="csrf_token" value="([^"]*)"', self.text)
+        return found[1] if found else ""
 
 
 class Wire(Protocol):
@@ -256,16 +268,11 @@ class Browser:
                 more.setdefault("headers", {"Referer": self.base_url + self.path})
             self.reply = self.wire.request(method, path, cookies=self.cookies, **more)
             self.path = path.split("?")[0]
-            self._keep_form_token()
+            self.form_token = self.reply.form_token or self.form_token
             if not 300 <= self.reply.status < 400 or not self.stays(self.reply.location):
                 return self.reply
             assert self.reply.status == 303
             method, path, more = "GET", self.reply.location.removeprefix(self.base_url), {}
-
-    def _keep_form_token(self) -> None:
-        if 'name="csrf_token"' in self.reply.text:
-            fields = [form["fields"] for form in self.page.forms]
-            self.form_token = next(it["csrf_token"] for it in fields if "csrf_token" in it)
 
     def address(self, page: str) -> str:
         """Return where a page of this visit is."""
@@ -282,7 +289,7 @@ class Browser:
 
     @property
     def page(self) -> Page:
-        return Page(self.reply.text)
+        return self.reply.page
 
     def submits(self, number: int = 0, **fields: Any) -> Reply:
         """Submit one of the page's forms, as it stands but for these fields."""

@@ -6,27 +6,30 @@ import contextlib
 import io
 import logging
 import os
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from app import create_app, db
 from app.config import Config
@@ -34,13 +37,17 @@ from app.db import Database
 from app.factors.base import Refused
 from app.models import Environment, Message, Organization, Role, User
 from app.services import passwords
+from app.services.administrators import administrator_actor
 from app.services.api_keys import Permission
-from app.services.audit import OPERATOR
+from app.services.audit import OPERATOR, Actor, EventKind
 from app.services.enrollment import Ground
 from app.services.verification import Occasion
 from app.web.support import address_limits
+from app.web.support.forms import cookie_name
 from app.wiring import Services, wire
 from tests import actors
+from tests.databases import Kept, PostgresDatabase, SqliteFile, administer, quick_folder
+from tests.selection import twins_to_skip
 
 if TYPE_CHECKING:
     from tests.providers.servers import Authority
@@ -65,14 +72,30 @@ class FixedClock:
         self.moment += timedelta(seconds=seconds)
 
 
+# Which tests, and where
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="see tests/selection.py")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("browser"))  # one browser is enough
+    if config.getoption("quick"):
+        skipped = twins_to_skip(items)
+        config.hook.pytest_deselected(items=list(skipped))
+        items[:] = [item for item in items if item not in skipped]
+
+
 # Databases
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[sa.URL]:
     """A real PostgreSQL, started once and shared by all workers of the run."""
-    import tempfile
-
     # The wheel keeps its lock in a runtime folder; one of our own works for every user.
     shared_runtime = tempfile.gettempdir() + f"/gatehouse-tests-{os.getuid()}"
     Path(shared_runtime, "python_PostgresServer").mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -85,17 +108,17 @@ def postgres() -> Iterator[sa.URL]:
         Path(tempfile.gettempdir(), f"gatehouse-pg-{run}"), cleanup_mode="delete"
     )
     url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-    # Nothing here has to survive a power cut, and a database is made for each test.
+    # Nothing here has to survive a power cut.
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-        _administer(url, f"ALTER SYSTEM SET {setting} = off")
-    _administer(url, "SELECT pg_reload_conf()")
+        administer(url, f"ALTER SYSTEM SET {setting} = off")
+    administer(url, "SELECT pg_reload_conf()")
     yield url
     server.cleanup()
 
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file, to be copied for each test."""
+    """A migrated SQLite file, which every test begins with."""
     path = tmp_path_factory.mktemp("template") / "gatehouse.sqlite3"
     database = _prepare(f"sqlite:///{path}")
     with database.engine.connect() as connection:
@@ -105,12 +128,20 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres: sa.URL) -> sa.URL:
-    """A migrated PostgreSQL database, to be copied for each test."""
-    name = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    _administer(postgres, f"CREATE DATABASE {name}")
-    _prepare(postgres.set(database=name).render_as_string(hide_password=False)).engine.dispose()
-    return postgres.set(database=name)
+def sqlite_kept(sqlite_template: Path) -> Iterator[Kept]:
+    with tempfile.TemporaryDirectory(prefix="gatehouse-", dir=quick_folder()) as folder:
+        yield SqliteFile(sqlite_template, Path(folder, "gatehouse.sqlite3"))
+
+
+@pytest.fixture(scope="session")
+def postgresql_kept(postgres: sa.URL) -> Iterator[Kept]:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    template = f"template_{worker}"
+    administer(postgres, f"CREATE DATABASE {template}")
+    _prepare(postgres.set(database=template).render_as_string(hide_password=False)).engine.dispose()
+    kept = PostgresDatabase(postgres, template, f"test_{worker}")
+    yield kept
+    kept.close()
 
 
 def _prepare(url: str) -> Database:
@@ -122,36 +153,17 @@ def _prepare(url: str) -> Database:
     return wired.database
 
 
-def _administer(server: sa.URL, statement: str) -> None:
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(statement)
-    engine.dispose()
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A fresh, migrated database that holds the signing keys and nothing else."""
-    yield from fresh_database(request)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated database that holds the signing keys and nothing else."""
+    return fresh_database(request)
 
 
-def fresh_database(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Copy the template of the database that the test is run with."""
-    if request.param == "sqlite":
-        original: Path = request.getfixturevalue("sqlite_template")
-        path = original.with_name("test.sqlite3")
-        for left in path.parent.glob("test.sqlite3*"):
-            left.unlink()
-        shutil.copy(original, path)
-        yield f"sqlite:///{path}"
-        return
-    server: sa.URL = request.getfixturevalue("postgres")
-    template: sa.URL = request.getfixturevalue("postgres_template")
-    # The same address for each test, so that an application can be kept from one to the next.
-    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template.database} STRATEGY FILE_COPY")
-    yield server.set(database=name).render_as_string(hide_password=False)
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+def fresh_database(request: pytest.FixtureRequest) -> str:
+    """Put back the database that the test is run with."""
+    kept: Kept = request.getfixturevalue(f"{request.param}_kept")
+    kept.put_back()
+    return kept.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -162,9 +174,9 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
         return
     server: sa.URL = request.getfixturevalue("postgres")
     name = f"e{os.getpid()}_{time.monotonic_ns()}"
-    _administer(server, f"CREATE DATABASE {name}")
+    administer(server, f"CREATE DATABASE {name}")
     yield server.set(database=name).render_as_string(hide_password=False)
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+    administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 BOTH_DATABASES = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
@@ -213,11 +225,12 @@ class LentClock:
 _KEPT: dict[str, tuple[Flask, LentClock]] = {}
 
 
-@contextlib.contextmanager
-def application(config: Config, clock: FixedClock) -> Iterator[Flask]:
-    """An application with these settings, kept for later tests: one takes longer than most of them.
+def application(config: Config, clock: FixedClock) -> Flask:
+    """Return an application with these settings.
 
-    Its state is in the database, which each test has fresh, but for the limits of addresses.
+    It is kept for later tests, since making one takes longer than most of them.
+
+    Its state is in the database, which is put back for each test, but for the limits of addresses.
     """
     key = repr(sorted(config.model_dump(exclude={"data_dir"}).items(), key=str)) + config.database
     if key not in _KEPT:
@@ -226,14 +239,12 @@ def application(config: Config, clock: FixedClock) -> Iterator[Flask]:
     app, lent = _KEPT[key]
     lent.lender = clock
     address_limits.forget()
-    yield app
-    app.extensions["gatehouse"].database.engine.dispose()
+    return app
 
 
 @pytest.fixture
-def app(config: Config, clock: FixedClock) -> Iterator[Flask]:
-    with application(config, clock) as found:
-        yield found
+def app(config: Config, clock: FixedClock) -> Flask:
+    return application(config, clock)
 
 
 @pytest.fixture
@@ -307,7 +318,8 @@ def _enrolled(services: Services, tx: Session, user: User) -> str:
     )
     assert not isinstance(confirmed, Refused), confirmed
     if ground is Ground.FIRST:
-        services.recovery.issue(tx, OPERATOR, user)
+        for code in services.recovery.issue(tx, OPERATOR, user):
+            actors.keep_secret(code)
     return uri
 
 
@@ -390,7 +402,7 @@ class Harbor:
     def administrator(
         self, role: Role = Role.OWNER, email: str = "", *, signed_in: bool = True, **place: Any
     ) -> actors.Administrator:
-        """Make an administrator of the organization, and sign in through the pages.
+        """Make an administrator of the organization, who has just signed in.
 
         Args:
             place: `organization`, another one than Harbor.
@@ -415,10 +427,29 @@ class Harbor:
         )
         if signed_in:
             self.clock.advance(30)
-            found.signs_in()
-            assert found.browser.path.startswith("/admin"), found.browser.path
+            self._admits(found)
             self.clock.advance(30)
         return found
+
+    def _admits(self, found: actors.Administrator) -> None:
+        """Begin a session as `signs_in` does on the pages, which takes longer than most tests."""
+        with self.services.database.writing() as tx:
+            known = self.services.administrators.named(tx, found.email)
+            assert known is not None
+            actor = administrator_actor(known, Actor(name="administrator", address="127.0.0.1"))
+            for seat in self.services.appointments.seats(tx, known):
+                self.services.audit.record(
+                    tx,
+                    EventKind.ADMINISTRATOR_SIGNED_IN,
+                    actor,
+                    organization_id=seat.organization.id,
+                    role=seat.role.value,
+                )
+            admitted = self.services.administrator_sessions.begin(tx, actor, known)
+        name = cookie_name(self.base_url.startswith("https"), "gatehouse-admin")
+        found.browser.cookies[name] = actors.keep_secret(admitted.secret)
+        found.browser.goes_to("/admin/verify")
+        assert found.browser.form_token, found.browser.reply.status
 
     def browser(self) -> actors.Browser:
         """Open a browser without cookies."""
@@ -430,8 +461,17 @@ class Harbor:
         browser.goes_to(self.notes.opens(user, **ask)["url"])
         return browser
 
-    def enrolls(self, user: str | None = None, **ask: Any) -> actors.Phone:
-        """Enroll a user through the pages, and let the next code become due."""
+    def enrolls(self, user: str | None = None) -> actors.Phone:
+        """Enroll a user, and let the next code become due."""
+        with self.services.database.writing() as tx:
+            asked, whole = uuid.UUID(user or self.ada), joinedload(User.organization)
+            found = tx.get_one(User, asked, options=[whole])
+            phone = actors.Phone(_enrolled(self.services, tx, found))
+        self.clock.advance(30)
+        return phone
+
+    def enrolls_on_the_pages(self, user: str | None = None, **ask: Any) -> actors.Phone:
+        """Walk a user through a first visit, and let the next code become due."""
         browser = self.visits(user or self.ada, **ask)
         phone = browser.sets_up()
         browser.types(phone.code(self.clock.now()))
@@ -495,12 +535,13 @@ def stage(
 ) -> Iterator[Harbor]:
     """Put the same cast before an application with other settings."""
     config = make_config(database_url, data_dir, **settings)
-    with application(config, clock) as app:
-        wired = app.extensions["gatehouse"]
-        with wired.database.writing() as tx:
-            wired.tokens.ensure_keys(tx)
-        carrier = InProcess(app.test_client(use_cookies=False), config.base_url)
-        yield Harbor(carrier, wired, clock, config.base_url)
+    app = application(config, clock)
+    wired = app.extensions["gatehouse"]
+    with wired.database.writing() as tx:
+        wired.tokens.ensure_keys(tx)
+    carrier = InProcess(app.test_client(use_cookies=False), config.base_url)
+    yield Harbor(carrier, wired, clock, config.base_url)
+    wired.database.engine.dispose()  # there are many settings, and PostgreSQL has few seats
 
 
 @pytest.fixture
@@ -560,7 +601,7 @@ class OverHttp:
         )
         opener = urllib.request.build_opener(_NoRedirects)
         try:
-            answer = opener.open(asked, timeout=60)
+            answer = opener.open(asked, timeout=PATIENCE)
         except urllib.error.HTTPError as error:
             answer = error
         with answer:
@@ -593,6 +634,7 @@ def free_port() -> int:
 def environment_of(config: Config) -> dict[str, str]:
     """Return the settings as an operator would write them."""
     assert config.database_url is not None
+    waits = (f"{failures}:{wait.total_seconds():.0f}" for failures, wait in config.waits.items())
     return {
         **os.environ,
         "GATEHOUSE_BASE_URL": config.base_url,
@@ -601,6 +643,8 @@ def environment_of(config: Config) -> dict[str, str]:
         "GATEHOUSE_SECRET_KEY": config.secret_key.get_secret_value(),
         "GATEHOUSE_ENCRYPTION_KEYS": config.encryption_keys.get_secret_value(),
         "GATEHOUSE_ACCOUNT_DOMAIN": config.account_domain,
+        "GATEHOUSE_WAITS": ",".join(waits),
+        "GATEHOUSE_ADDRESS_LIMIT": config.address_limit,
         "GATEHOUSE_LOG_FORMAT": config.log_format,
         "GATEHOUSE_DEFAULT_COUNTRY": config.default_country,
         "GATEHOUSE_OUTBOUND_NETWORKS": ",".join(map(str, config.outbound_networks)),
@@ -609,7 +653,11 @@ def environment_of(config: Config) -> dict[str, str]:
     }
 
 
-def wait_for(answers: Callable[[], bool], seconds: float = 30) -> None:
+PATIENCE = 180
+"""Seconds that anything may take: how busy the machine is, is not what is tested."""
+
+
+def wait_for(answers: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait until something is so, and fail if it never is."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -619,20 +667,14 @@ def wait_for(answers: Callable[[], bool], seconds: float = 30) -> None:
     raise TimeoutError
 
 
-@pytest.fixture
-def server(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
-    """Two worker processes on a database of their own, with the machine's clock.
-
-    An indirect parameter may hold further settings.
-    """
-    port = free_port()
-    settings = {"base_url": f"http://localhost:{port}", **getattr(request, "param", {})}
-    config = make_config(database_url, tmp_path, **settings)
-    log = tmp_path / "server.log"
+@contextlib.contextmanager
+def serving(config: Config, log: Path, *more: str) -> Iterator[Server]:
+    """Run two worker processes at the address in the settings, with the machine's clock."""
+    port = urlsplit(config.base_url).port or 80
     command = Path(sys.executable).with_name("gatehouse")
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [command, "serve", "--bind", f"127.0.0.1:{port}", "--workers", "2"],
+            [command, "serve", "--bind", f"127.0.0.1:{port}", "--workers", "2", *more],
             env=environment_of(config),
             stderr=stream,
             cwd=ROOT,
@@ -642,7 +684,35 @@ def server(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) ->
         yield Server(process, config, log)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE)
+
+
+@pytest.fixture
+def server(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server of the test's own, with `gatehouse worker` beside it.
+
+    An indirect parameter may hold further settings.
+    """
+    settings = {"base_url": f"http://localhost:{free_port()}", **getattr(request, "param", {})}
+    with serving(make_config(database_url, tmp_path, **settings), tmp_path / "server.log") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def kept_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    """Gives the server on a database, which is started once: what it knows is in the database."""
+    folder = tmp_path_factory.mktemp("servers")
+    with contextlib.ExitStack() as running:
+
+        @cache
+        def on(database_url: str) -> Server:
+            port = free_port()
+            # All tests together come from one address; its limit is shown elsewhere.
+            settings = {"base_url": f"http://localhost:{port}", "address_limit": "9999 per second"}
+            config, log = make_config(database_url, folder, **settings), folder / f"{port}.log"
+            return running.enter_context(serving(config, log, "--no-worker"))
+
+        yield on
 
 
 def _answers(port: int) -> bool:
@@ -654,8 +724,11 @@ def _answers(port: int) -> bool:
 
 
 @pytest.fixture
-def live_harbor(server: Server) -> Iterator[Harbor]:
-    """The same cast before real server processes."""
+def live_harbor(request: pytest.FixtureRequest, database_url: str) -> Iterator[Harbor]:
+    """The same cast before real server processes: those of the test, if it has any."""
+    own = "server" in request.fixturenames
+    server = request.getfixturevalue("server" if own else "kept_servers")
+    server = server if own else server(database_url)
     wired = wire(server.config)
     with wired.database.writing() as tx:
         wired.tokens.ensure_keys(tx)

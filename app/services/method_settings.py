@@ -77,6 +77,9 @@ class TotpSettings:
         return unusual({name: getattr(self, name) for name in USUAL})
 
 
+_READ = "method settings"
+
+
 class MethodSettings:
     """Reads and changes what organizations offer."""
 
@@ -93,7 +96,7 @@ class MethodSettings:
 
     def find(self, tx: Session, organization: Organization, kind: str = Totp.kind) -> MethodSetting:
         """Return whether and how the organization offers a factor."""
-        setting = tx.get(MethodSetting, (organization.id, kind))
+        setting = self.row(tx, organization.id, kind)
         if setting is None:  # the factor is younger than the organization
             setting = MethodSetting(
                 organization_id=organization.id,
@@ -108,8 +111,14 @@ class MethodSettings:
     def row(
         self, tx: Session, organization_id: uuid.UUID, kind: str = Totp.kind
     ) -> MethodSetting | None:
-        """Return what an organization set of a method, if it ever did."""
-        return tx.get(MethodSetting, (organization_id, kind))
+        """Return what an organization set of a method, if it ever did.
+
+        The transaction keeps what it read: it is asked for again and again.
+        """
+        setting = tx.get(MethodSetting, (organization_id, kind))
+        if setting is not None:
+            tx.info.setdefault(_READ, set()).add(setting)
+        return setting
 
     def of_user(self, tx: Session, user: User) -> TotpSettings:
         """Return the settings of the user's organization."""

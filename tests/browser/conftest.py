@@ -21,11 +21,17 @@ from playwright.sync_api import (
 )
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from app import create_app
-from app.wiring import wire
 from tests.actors import Phone
 from tests.browser import chromium
-from tests.conftest import FixedClock, Harbor, OverHttp, free_port, fresh_database, make_config
+from tests.conftest import (
+    FixedClock,
+    Harbor,
+    OverHttp,
+    application,
+    free_port,
+    fresh_database,
+    make_config,
+)
 
 FLAGS = [
     "--no-sandbox",  # root, as in CI, has no other choice
@@ -119,21 +125,27 @@ class Stage:
 
 
 @pytest.fixture(params=["sqlite"])
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A fresh database on SQLite, unless a test asks for both."""
-    yield from fresh_database(request)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A database on SQLite, unless a test asks for both."""
+    return fresh_database(request)
+
+
+@pytest.fixture(scope="session")
+def port() -> int:
+    """The same for each test, so that the application can be kept from one to the next."""
+    return free_port()
 
 
 @pytest.fixture
-def stage(chrome: Browser, clock: FixedClock, database_url: str, tmp_path: Path) -> Iterator[Stage]:
+def stage(
+    chrome: Browser, clock: FixedClock, database_url: str, tmp_path: Path, port: int
+) -> Iterator[Stage]:
     """The cast with a browser; after the test, nothing may have been complained about."""
-    port, back = free_port(), ThreadingHTTPServer(("127.0.0.1", 0), Callback)
+    back = ThreadingHTTPServer(("127.0.0.1", 0), Callback)
     Callback.received = []
     config = make_config(database_url, tmp_path, base_url=f"http://localhost:{port}")
-    wired = wire(config, clock)
-    with wired.database.writing() as tx:
-        wired.tokens.ensure_keys(tx)
-    app = create_app(config, clock=clock)
+    app = application(config, clock)
+    wired = app.extensions["gatehouse"]
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Quiet)
     for each in (server, back):
         threading.Thread(target=each.serve_forever, daemon=True).start()
@@ -146,6 +158,4 @@ def stage(chrome: Browser, clock: FixedClock, database_url: str, tmp_path: Path)
     for each in (server, back):
         each.shutdown()
         each.server_close()
-    wired.database.engine.dispose()
-    app.extensions["gatehouse"].database.engine.dispose()
     assert found.complaints == []

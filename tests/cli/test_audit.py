@@ -15,6 +15,8 @@ from app.wiring import Services, wire
 from tests.cli.test_cli import Operator, Terminal, bare, terminal  # noqa: F401 (a fixture)
 from tests.conftest import environment_of
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def operator(config: Config, terminal: Terminal, tmp_path: Path) -> Operator:  # noqa: F811

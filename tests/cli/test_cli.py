@@ -25,7 +25,7 @@ from app import config as settings
 from app.cli import gatehouse as root
 from app.config import Config
 from tests.actors import Administrator, Application, Backend, Browser, Phone, keep_secret
-from tests.conftest import ONE_DATABASE, FixedClock, InProcess, environment_of
+from tests.conftest import ONE_DATABASE, PATIENCE, FixedClock, InProcess, environment_of
 from tests.web.api_v2.shapes import is_refused
 
 GATEHOUSE = Path(sys.executable).with_name("gatehouse")
@@ -79,7 +79,7 @@ class Terminal:
             return Done(words, code, out.read_text(), err.read_text())
 
     def closes(self) -> None:
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +108,7 @@ class Operator:
             env={**bare(), **self.environment, **more},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -225,7 +225,7 @@ def at_once(count: int, imports: str, act: str, **environment: str) -> list[list
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    told = [process.communicate(timeout=60)[0].split() for process in started]
+    told = [process.communicate(timeout=PATIENCE)[0].split() for process in started]
     assert {process.returncode for process in started} == {0}, told
     return told
 

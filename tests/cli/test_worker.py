@@ -21,7 +21,9 @@ from app.models import Environment, Event, Organization
 from app.services.audit import OPERATOR
 from app.wiring import Services, wire
 from app.worker import JOBS, Job, Worker
-from tests.conftest import ONE_DATABASE, ROOT, Server, environment_of, wait_for
+from tests.conftest import ONE_DATABASE, PATIENCE, ROOT, Server, environment_of, wait_for
+
+pytestmark = pytest.mark.both_databases
 
 GATEHOUSE = Path(sys.executable).with_name("gatehouse")
 
@@ -73,7 +75,7 @@ def test_a_job_that_fails_is_logged_and_tried_again_and_holds_up_no_other(
     jobs = (Job(name="fails", every=0.05, run=fails), Job(name="works", every=0.05, run=works))
     made = Worker(services, jobs)
     thread = runs(made)
-    wait_for(lambda: len(tried) > 3 and len(worked) > 3, 10)
+    wait_for(lambda: len(tried) > 3 and len(worked) > 3)
     made.stop()
     thread.join(10)
     assert not thread.is_alive()
@@ -91,7 +93,7 @@ def test_a_job_that_has_more_to_do_goes_on_at_once(services: Services) -> None:
 
     made = Worker(services, (Job(name="empties", every=3600, run=empties),))
     thread = runs(made)
-    wait_for(lambda: not left, 10)
+    wait_for(lambda: not left)
     made.stop()
     thread.join(10)
 
@@ -142,7 +144,7 @@ def test_the_worker_seals_and_ends_when_it_is_told_to(config: Config, tmp_path: 
         wait_for(lambda: unsealed(wired) == 0)
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     assert wired.seal_checks.check().breaks == []
     assert "Traceback" not in (tmp_path / "worker.log").read_text()
     wired.database.engine.dispose()
@@ -186,7 +188,7 @@ def test_serve_runs_a_worker_and_replaces_one_that_died(server: Server) -> None:
     second = worker_of(server)
     assert second is not None
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(timeout=60) == 0
+    assert server.process.wait(timeout=PATIENCE) == 0
     assert not is_alive(second)
     wired.database.engine.dispose()
 
@@ -198,7 +200,7 @@ def test_the_worker_ends_with_a_server_that_was_killed(server: Server) -> None:
     beside = worker_of(server)
     assert beside is not None
     server.process.kill()
-    server.process.wait(timeout=30)
+    server.process.wait(timeout=PATIENCE)
     wait_for(lambda: not is_alive(beside))
 
 
@@ -221,4 +223,4 @@ def test_serve_without_a_worker_runs_none(config: Config, tmp_path: Path) -> Non
         assert not any("--parent" in words_of(pid) for pid in children(process.pid))
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE)

@@ -24,7 +24,7 @@ for line in sys.stdin:
         sys.argv = ["gatehouse", *order["words"]]
         for number, path in ((1, order["out"]), (2, order["err"])):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        signal.alarm(60)  # a command that should have ended, but serves, say
+        signal.alarm(150)  # a command that should have ended, but serves, say
         main()
     _, status = os.waitpid(child, 0)
     print(os.waitstatus_to_exitcode(status), flush=True)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from app.models import Authenticator, SigningKey
 from tests import actors
 from tests.actors import Browser, Phone, Reply, keep_secret
-from tests.conftest import ONE_DATABASE, FixedClock, Harbor, Server, stage
+from tests.conftest import ONE_DATABASE, PATIENCE, FixedClock, Harbor, Server, stage
 
 VALUE = r'("(\\.|[^"\\])*"|\S*)'
 LOGFMT = re.compile(rf"timestamp=\S+Z level=\w+ event={VALUE}( \w+={VALUE})*")
@@ -168,7 +168,7 @@ def test_a_servers_log_is_one_object_a_line_without_a_secret(
 
 def says(server: Server, *lines: str) -> bytes:
     host, port = urlsplit(server.config.base_url).netloc.split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
         text = "\r\n".join([*lines, f"Host: {host}:{port}", "Connection: close", "", ""])
         connection.sendall(text.encode("latin-1"))
         return connection.recv(65536)

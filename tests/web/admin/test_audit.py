@@ -19,6 +19,8 @@ from app.services.audit import OPERATOR, Actor, EventKind
 from tests.actors import Administrator
 from tests.conftest import ONE_DATABASE, START, Harbor
 
+pytestmark = pytest.mark.both_databases
+
 NADIA = Actor(
     name="administrator:00000000-0000-4000-8000-000000000007",
     label="nadia@elsewhere.example",

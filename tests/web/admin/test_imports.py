@@ -20,6 +20,8 @@ from tests import actors
 from tests.actors import keep_secret
 from tests.conftest import ONE_DATABASE, Harbor
 
+pytestmark = pytest.mark.both_databases
+
 SEED = keep_secret("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
 FILE = f"""email,given_name,family_name,phone_number,external_id,totp_secret
 kit@harbor.example,Kit,Marlowe,+33698765432,crm-1,{SEED}

@@ -27,6 +27,8 @@ from app.services.policies import Rule
 from tests.actors import Administrator, Phone
 from tests.conftest import Harbor
 
+pytestmark = pytest.mark.both_databases
+
 DAY = 86400
 
 

@@ -27,6 +27,8 @@ from app.services.policies import Rule, is_stricter
 from tests.actors import Administrator
 from tests.conftest import ONE_DATABASE, Harbor
 
+pytestmark = pytest.mark.both_databases
+
 CHECK = "/policy/check?"
 
 

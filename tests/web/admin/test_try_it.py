@@ -408,7 +408,7 @@ def test_each_role_tries_or_does_not(harbor: Harbor, role: Role) -> None:
 
 @ONE_DATABASE
 def test_every_claim_that_a_result_can_hold_has_its_words(harbor: Harbor) -> None:
-    harbor.enrolls()
+    harbor.enrolls_on_the_pages()
     [row] = harbor.rows(sa.select(Result.claims))
     assert {*row.claims, "recovery_code_used"} <= set(CLAIMS)
     assert set(CLAIMS) >= MOMENTS

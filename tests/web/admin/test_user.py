@@ -76,7 +76,7 @@ def test_it_tells_what_the_user_has(harbor: Harbor) -> None:
 
 def test_it_tells_what_is_locked_why_and_until_when(harbor: Harbor) -> None:
     changes(harbor, profile={"given_name": "Ada"})
-    phone = harbor.enrolls()
+    phone = harbor.enrolls_on_the_pages()
     locks(harbor, phone)
     person = looks(harbor)
     assert "Locked" in person.text

@@ -32,6 +32,8 @@ from app.services.user_lists import PER_PAGE
 from tests import actors
 from tests.conftest import ONE_DATABASE, Harbor
 
+pytestmark = pytest.mark.both_databases
+
 
 def adds(
     harbor: Harbor, email: str | None, organization: Organization | None = None, **more: Any

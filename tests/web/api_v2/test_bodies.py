@@ -15,7 +15,7 @@ import pytest
 from app.web.api_v2 import MOST_BYTES
 from app.web.support import forms
 from tests.actors import keep_secret
-from tests.conftest import ONE_DATABASE, REDIRECT_URI, Harbor
+from tests.conftest import ONE_DATABASE, PATIENCE, REDIRECT_URI, Harbor
 from tests.web.api_v2.shapes import FORM, JSON, MULTIPART, is_refused, raw
 
 SESSION = "/org/harbor/gateway-sessions"
@@ -243,7 +243,7 @@ def test_every_answer_of_the_api_carries_an_id_and_is_not_kept(harbor: Harbor) -
 def test_a_slow_sender_holds_nobody_up(live_harbor: Harbor) -> None:
     """Half a body: whatever waits for the rest, no lock of the database does."""
     host = urlsplit(live_harbor.base_url)
-    with socket.create_connection((host.hostname, host.port), timeout=30) as slow:
+    with socket.create_connection((host.hostname, host.port), timeout=PATIENCE) as slow:
         body = json.dumps({"user_id": live_harbor.ada, "redirect_uri": REDIRECT_URI}).encode()
         lines = [
             f"POST /api/v2{SESSION} HTTP/1.1",

@@ -22,7 +22,7 @@ import zxingcpp
 from PIL import Image
 
 from tests.actors import Backend, Reply, keep_secret
-from tests.conftest import Harbor
+from tests.conftest import PATIENCE, Harbor
 
 TOKEN = """curl -X POST ${cryptr_service_url}/oauth/token \\
 -d '{
@@ -94,7 +94,7 @@ class Shell:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
         text, _, status = ran.stdout.rpartition("\n")
         self.status = int(status)

@@ -20,6 +20,8 @@ from tests.actors import Backend, Reply, keep_secret
 from tests.conftest import ONE_DATABASE, REDIRECT_URI, Harbor
 from tests.web.api_v2.shapes import FORM, JSON, is_refused, raw
 
+pytestmark = pytest.mark.both_databases
+
 USERS, SESSIONS = "/org/harbor/users", "/org/harbor/gateway-sessions"
 HOUR = 3600
 

@@ -18,6 +18,8 @@ from tests.actors import Phone, Reply, keep_secret
 from tests.conftest import ONE_DATABASE, Harbor
 from tests.web.api_v2.shapes import FORM, JSON, is_refused
 
+pytestmark = pytest.mark.both_databases
+
 USERS = "/org/harbor/users"
 MIB = 1024 * 1024
 LINES, CSV = "application/x-ndjson", "text/csv"

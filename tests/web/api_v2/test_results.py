@@ -604,7 +604,7 @@ def test_a_private_key_is_sealed_and_gone_once_it_is_retired(harbor: Harbor) -> 
 
 
 def test_no_result_without_an_accepted_verification_of_this_very_session(harbor: Harbor) -> None:
-    phone = harbor.enrolls()
+    phone = harbor.enrolls_on_the_pages()
     session = harbor.notes.opens(harbor.ada)["id"]
     browser = harbor.browser()
     browser.goes_to(harbor.notes.opens(harbor.ada)["url"])

@@ -35,6 +35,8 @@ from tests.web.api_v2.shapes import (
     raw,
 )
 
+pytestmark = pytest.mark.both_databases
+
 USERS = "/org/harbor/users"
 
 

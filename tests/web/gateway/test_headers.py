@@ -24,7 +24,16 @@ from app.models import (
     Verification,
 )
 from tests.actors import Browser, Page, Reply
-from tests.conftest import ONE_DATABASE, ROOT, FixedClock, Harbor, InProcess, Server, stage
+from tests.conftest import (
+    ONE_DATABASE,
+    PATIENCE,
+    ROOT,
+    FixedClock,
+    Harbor,
+    InProcess,
+    Server,
+    stage,
+)
 
 POLICY = {
     "default-src": "'none'",
@@ -305,7 +314,7 @@ def test_only_the_configured_host_is_answered(harbor: Harbor) -> None:
 def says(server: Server, *lines: str) -> str:
     """Send raw bytes to a server, and return all that it answers."""
     host, port = urlsplit(server.config.base_url).netloc.split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
         connection.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode())
         return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
 

@@ -27,7 +27,9 @@ from app.models import (
 from app.services.audit import OPERATOR
 from app.services.policies import Rule
 from tests.actors import Browser, Phone, Reply, keep_secret
-from tests.conftest import Harbor
+from tests.conftest import PATIENCE, Harbor
+
+pytestmark = pytest.mark.both_databases
 
 T = TypeVar("T")
 
@@ -37,7 +39,7 @@ def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
     gate = Barrier(len(calls))
 
     def make(call: Callable[[], T]) -> T:
-        gate.wait(timeout=30)
+        gate.wait(timeout=PATIENCE)
         return call()
 
     with ThreadPoolExecutor(len(calls)) as pool:
@@ -112,7 +114,7 @@ def test_a_double_tap_never_sees_half_of_the_first(harbor: Harbor) -> None:
             tapped = pool.submit(types(second, code))
             reading.wait(1)
         committed.set()
-        tapped.result(timeout=20)
+        tapped.result(timeout=PATIENCE)
     assert result_of(second), second.path
 
 
