@@ -81,15 +81,10 @@ class Office:
         accounts = self.services.provider_accounts
         with self.services.database.writing() as tx:
             number = len(accounts.all(tx, self.organization)) + 1
-            account = accounts.create(
-                tx,
-                OPERATOR,
-                self.organization,
-                kind=kind,
-                name=f"Number {number}",
-                channels=channels,
-                values=values,
+            draft = accounts.draft(
+                kind=kind, name=f"Number {number}", channels=channels, values=values
             )
+            account = accounts.create(tx, OPERATOR, self.organization, draft)
             tx.flush()
             for channel in channels:
                 self.services.channels.change(tx, OPERATOR, self.organization, channel, active=True)

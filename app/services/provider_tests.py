@@ -25,8 +25,8 @@ from app.services.provider_accounts import Carrier, ProviderAccounts
 from app.services.recipients import masked
 from app.services.send_counts import Slot, Window, add
 from app.services.send_targets import Target, aim_at, unreachable
-from app.services.sender import DEADLINE
 from app.services.sending_rules import Rulebook, Rules
+from app.services.sendings import DEADLINE
 from app.services.user_fields import checked_email
 
 PER_ADMINISTRATOR_HOUR, PER_ORGANIZATION_DAY = 10, 50
@@ -90,7 +90,7 @@ class ProviderTests:
     ) -> Outcome:
         """Send a test message by one provider, and by no other if that fails.
 
-        It waits for the provider, `DEADLINE` seconds at most: call it outside of any transaction.
+        It waits for the provider, `DEADLINE` at most: call it outside of any transaction.
 
         Args:
             account_id: None means the deployment's own mail server.
@@ -201,7 +201,7 @@ def _handed_over(carrier: Carrier, outgoing: Outgoing) -> Outcome:
     begun = time.monotonic()
     outcome: Sent | DeliveryError
     try:
-        outcome = carrier.provider.send(carrier.account, outgoing, seconds=DEADLINE)
+        outcome = carrier.provider.send(carrier.account, outgoing, seconds=DEADLINE.total_seconds())
     except DeliveryError as error:
         outcome = error
     failed = outcome if isinstance(outcome, DeliveryError) else None

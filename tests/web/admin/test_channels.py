@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from app.models import Authenticator, AuthenticatorStatus, Event, MethodSetting, Role, User
 from app.services.audit import OPERATOR
+from app.services.challenges import Asked
 from app.services.channels import ChannelSettings
 from app.services.method_settings import MESSAGE_KINDS
 from tests.conftest import ONE_DATABASE, FixedClock, Harbor
@@ -232,6 +233,7 @@ def test_a_code_is_as_the_channel_says(harbor: Harbor) -> None:
         asked = harbor.services.message_codes.send(
             tx, OPERATOR, ada, authenticator, channel="email"
         )
+    assert isinstance(asked, Asked)
     assert asked.challenge.expires_at - asked.challenge.created_at == timedelta(minutes=3)
     [message] = asked.messages
     assert "It works for 3 minutes." in harbor.text_of(message)

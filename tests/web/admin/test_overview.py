@@ -448,7 +448,7 @@ def follows(administrator: Administrator, kind: str) -> str:
     return administrator.text
 
 
-def rules(harbor: Harbor, **changes: int) -> None:
+def rules(harbor: Harbor, **changes: Any) -> None:
     with harbor.services.database.writing() as tx:
         harbor.services.sending_rules.change(tx, OPERATOR, harbor.organization, **changes)
 

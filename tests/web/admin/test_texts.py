@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from app.models import Authenticator, Event, Role
 from app.services.audit import OPERATOR
+from app.services.challenges import Asked
 from app.web.admin.messages.text_previews import parts_of
 from tests.actors import Administrator
 from tests.conftest import ONE_DATABASE, Harbor
@@ -69,6 +70,7 @@ def test_the_preview_is_the_message_that_users_get(harbor: Harbor, kind: str) ->
         [authenticator] = tx.scalars(sa.select(Authenticator).where(Authenticator.kind == of_kind))
         authenticator.recipient = ada.email if kind == "email" else "+33612345678"
         asked = harbor.services.message_codes.send(tx, OPERATOR, ada, authenticator, channel=kind)
+    assert isinstance(asked, Asked)
     [message] = asked.messages
     real = harbor.text_of(message).strip()
     code = re.search(r"\d{6}", real)
