@@ -88,6 +88,7 @@ LONG_MODULES = {
     "app/services/gateway_sessions.py": "the whole life of an ask, which every door goes through",
     "app/services/tokens.py": "all that is signed, so that one module holds the keys",
     "app/services/verification.py": "one attempt from charge to verdict, for codes of every kind",
+    "app/wiring.py": "every service, in the order in which they are built",
 }
 LONG_FUNCTIONS = {
     "app/services/tokens.py: issue_result": "the claims, one a line",
