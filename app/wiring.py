@@ -74,6 +74,9 @@ from app.services.user_lists import UserLists
 from app.services.user_locks import UserLocks
 from app.services.user_states import UserStates
 from app.services.verification import Verifications
+from app.services.visit_choices import VisitChoices
+from app.services.visit_codes import VisitCodes
+from app.services.visit_recovery import VisitRecovery
 from app.services.visits import Visits
 
 
@@ -128,6 +131,9 @@ class Services:
     magic_link_challenges: MagicLinkChallenges
     magic_links: MagicLinks
     visits: Visits
+    visit_choices: VisitChoices
+    visit_codes: VisitCodes
+    visit_recovery: VisitRecovery
     trials: Trials
     passes: Passes
     headless: Headless
@@ -218,6 +224,18 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         recovery,
         limits,
     )
+    message_codes = MessageCodes(clock, method_settings, limits, sending_limits, challenges)
+    visit_codes = VisitCodes(
+        clock,
+        method_settings,
+        channels,
+        sending_limits,
+        challenges,
+        message_codes,
+        enrollment,
+        gateway_sessions,
+        visits,
+    )
     headless = Headless(
         clock, method_settings, challenges, enrollment, verifications, recovery, limits
     )
@@ -277,6 +295,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             delivery,
             tokens,
             authorization_codes,
+            provider_accounts,
             audit,
         ),
         magic_links=magic_links,
@@ -309,5 +328,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         administrator_sessions=administrator_sessions,
         trials=Trials(config, clock, vault, directory, enrollment, gateway_sessions, tokens, audit),
         visits=visits,
+        visit_choices=VisitChoices(method_settings, sending_rules, visits, visit_codes),
+        visit_codes=visit_codes,
+        visit_recovery=VisitRecovery(clock, method_settings, recovery, verifications, visits),
         passes=Passes(clock, policies, enrollment, visits, gateway_sessions, audit),
     )

@@ -124,7 +124,9 @@ class Page(HTMLParser):
         self.tags.append((tag, found))
         self._inside = tag
         if tag == "form":
-            self.forms.append({"action": found.get("action") or "", "fields": {}})
+            self.forms.append({"action": found.get("action") or "", "fields": {}, "buttons": []})
+        if tag == "button" and self.forms:
+            self.forms[-1]["buttons"].append(found)
         unchecked = found.get("type") in {"checkbox", "radio"} and "checked" not in found
         if tag == "input" and self.forms and found.get("name") and not unchecked:
             self.forms[-1]["fields"][found["name"]] = found.get("value") or ""
@@ -295,6 +297,18 @@ class Browser:
         """Submit one of the page's forms, as it stands but for these fields."""
         form = self.page.forms[number]
         return self.goes_to(form["action"] or self.path, "POST", data={**form["fields"], **fields})
+
+    def presses(self, value: str, **fields: Any) -> Reply:
+        """Press the first button with this value, and send the form that it belongs to."""
+        form, button = next(
+            (form, button)
+            for form in self.page.forms
+            for button in form["buttons"]
+            if button.get("value") == value
+        )
+        address = button.get("formaction") or form["action"] or self.path
+        data = {**form["fields"], button["name"]: value, **fields}
+        return self.goes_to(address, "POST", data=data)
 
     def submits_to(self, path: str, **fields: Any) -> Reply:
         """Send a form of this visit to any address, as a forger with the page's token would."""

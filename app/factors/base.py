@@ -40,6 +40,10 @@ class Reason(StrEnum):
     """No number at all, or one that is never texted or called."""
     CHANNEL_OFF = "channel_off"
     """The organization doesn't send by this channel."""
+    NOT_VOUCHED = "not_vouched"
+    """Nobody has vouched for the user, so nothing is sent to them."""
+    ALREADY_ENROLLED = "already_enrolled"
+    """The user's codes go there already."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,7 +116,7 @@ class Authenticators:
         )
         if authenticator.status in _LIVE:
             text = "authenticators_reset" if last else "authenticator_removed"
-            self._delivery.notify(tx, actor, organization, user, text)
+            self._delivery.notify(tx, actor, organization, user, text, kind=authenticator.kind)
 
     def recovery(self, tx: Session, user: User) -> RecoveryLeft:
         """Return how the user stands with recovery codes."""

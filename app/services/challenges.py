@@ -123,20 +123,25 @@ class Challenges:
 
         Args:
             purpose: for which it was made.
-            session: on whose pages it was given.
+            session: on whose pages it was given; there a code of a channel that was switched off
+                since is none.
         """
         mine = sa.and_(
             Challenge.authenticator_id == authenticator.id,
             _of(session),
             Challenge.purpose == purpose,
         )
-        found = tx.scalar(
-            sa.select(Challenge).where(
-                mine, self._is_answered_by(answer), Challenge.expires_at > now
-            )
-        )
-        if found is None:
+        # Of two alike the one that is alive.
+        alive_first = (Challenge.used_at.is_not(None), Challenge.expires_at.desc())
+        answered = sa.select(Challenge).where(mine, self._is_answered_by(answer))
+        found = tx.scalar(answered.order_by(*alive_first).limit(1))
+        organization = tx.get_one(User, authenticator.user_id).organization
+        if found is None or (
+            session and not self._channels.is_active(tx, organization, found.channel)
+        ):
             return Refused(reason=Reason.WRONG)
+        if found.used_at is None and found.expires_at <= now:
+            return Refused(reason=Reason.EXPIRED)
         use = sa.update(Challenge).where(Challenge.id == found.id, Challenge.used_at.is_(None))
         if not touched_one(tx, use.values(used_at=now)):
             return Refused(reason=Reason.REPLAYED)
@@ -144,7 +149,6 @@ class Challenges:
             sa.update(Challenge).where(mine, Challenge.used_at.is_(None)).values(used_at=now)
         )
         authenticator.last_used_at = now
-        organization = tx.get_one(User, authenticator.user_id).organization
         for channel, recipient in addresses(authenticator, found.channel):
             self._sending_limits.forgive(tx, organization, channel, recipient)
             self._sending_limits.confirmed(tx, organization, channel, recipient, now=now)

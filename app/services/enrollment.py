@@ -123,6 +123,7 @@ class Enrollment:
         session: GatewaySession | None = None,
         request_id: str | None = None,
         forced: bool = False,
+        recipient: str | None = None,
     ) -> Authenticator:
         """Start an authenticator that counts for nothing until its first code confirms it.
 
@@ -132,9 +133,11 @@ class Enrollment:
             session: the one whose pages show it; without it a backend does.
             request_id: what that backend is told.
             forced: see `ground`.
+            recipient: where its codes go, of a kind whose codes are sent; None means the number
+                on record.
         """
         now = self._clock.now()
-        self._give_up(tx, user, session)
+        self.give_up(tx, user, session)
         settings = self._method_settings.of_user(tx, user)
         ends = now + PENDING_FOR
         pending = Authenticator(
@@ -146,7 +149,7 @@ class Enrollment:
             kind=kind,
             status=AuthenticatorStatus.PENDING,
             parameters=settings.parameters if kind == Totp.kind else {},
-            recipient=user.phone_number if kind in MESSAGE_CODES else None,
+            recipient=(recipient or user.phone_number) if kind in MESSAGE_CODES else None,
             created_at=now,
             expires_at=min(ends, session.expires_at) if session else ends,
         )
@@ -291,9 +294,8 @@ class Enrollment:
             authenticator=str(pending.id),
             ground=ground.value,
         )
-        by_message = pending.kind in MESSAGE_CODES
         self._delivery.notify(
-            tx, actor, user.organization, user, "authenticator_added", by_message=by_message
+            tx, actor, user.organization, user, "authenticator_added", kind=pending.kind
         )
         return verdict
 
@@ -394,7 +396,8 @@ class Enrollment:
             self._delivery.notify(tx, actor, organization, user, "authenticators_reset")
         return count
 
-    def _give_up(self, tx: Session, user: User, session: GatewaySession | None) -> None:
+    def give_up(self, tx: Session, user: User, session: GatewaySession | None = None) -> None:
+        """Forget what this session (or a backend) began and has not confirmed yet."""
         if session is not None:
             lock(tx, GatewaySession.id, session.id)
         else:

@@ -260,6 +260,7 @@ class EnrollmentInvitations:
             "enrollment_invitation",
             application=application.name,
             link=address,
+            lasts=LASTS,
             days=LASTS.days,
         )
 

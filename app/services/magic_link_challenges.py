@@ -15,7 +15,6 @@ from app.factors import magic_link
 from app.jose import Claims
 from app.models import (
     Application,
-    Environment,
     GatewaySession,
     MagicLink,
     Organization,
@@ -30,6 +29,7 @@ from app.services.directory import Directory
 from app.services.gateway_sessions import Ask, GatewaySessions
 from app.services.limits import locked
 from app.services.magic_links import MagicLinks
+from app.services.provider_accounts import ProviderAccounts
 from app.services.standing import demand_unsuspended
 from app.services.tokens import Tokens, claims_of
 
@@ -101,6 +101,7 @@ class MagicLinkChallenges:
         delivery: Delivery,
         tokens: Tokens,
         authorization_codes: AuthorizationCodes,
+        accounts: ProviderAccounts,
         audit: Audit,
     ) -> None:
         self._base_url = config.base_url
@@ -111,6 +112,7 @@ class MagicLinkChallenges:
         self._delivery = delivery
         self._tokens = tokens
         self._authorization_codes = authorization_codes
+        self._accounts = accounts
         self._audit = audit
 
     def create(self, tx: Session, actor: Actor, organization: Organization, ask: LinkAsk) -> Made:
@@ -126,7 +128,7 @@ class MagicLinkChallenges:
         if self._magic_links.is_locked(user):
             raise locked(None)
         application = self._application(tx, organization, ask)
-        _refuse_unsendable(organization, ask)
+        self._refuse_unsendable(tx, organization, ask)
         wants = Ask(
             user=ask.email,
             redirect_uri=ask.redirect_uri,
@@ -222,15 +224,16 @@ class MagicLinkChallenges:
             magic_link.KIND,
             application=session.application.name,
             link=address,
-            minutes=int(LASTS.total_seconds()) // 60,
             lasts=LASTS,
+            minutes=int(LASTS.total_seconds()) // 60,
         )
 
-
-def _refuse_unsendable(organization: Organization, ask: LinkAsk) -> None:
-    if ask.deliver is Deliver.GATEWAY and organization.environment is Environment.PRODUCTION:
-        raise Refusal(
-            "channel_unavailable",
-            "deliver: no channel that sends e-mail is set up. Leave the field out, and mail the "
-            "link of the answer yourself.",
-        )
+    def _refuse_unsendable(self, tx: Session, organization: Organization, ask: LinkAsk) -> None:
+        if ask.deliver is not Deliver.GATEWAY:
+            return
+        if "email" not in self._accounts.carried(tx, organization):
+            raise Refusal(
+                "channel_unavailable",
+                "deliver: nobody carries e-mail for the organization. Set up a provider or a mail "
+                "server, or leave the field out, and mail the link of the answer yourself.",
+            )

@@ -143,6 +143,11 @@ def checked_phone_number(value: str) -> str:
     return parse(value).e164
 
 
+def dialling_code(country: str) -> str:
+    """Return what numbers of a country begin with, such as +33."""
+    return f"+{phonenumbers.country_code_for_region(country)}"
+
+
 def country_of_locale(locale: str | None) -> str | None:
     """Return the country that a language tag names, such as CA for fr-CA."""
     try:

@@ -91,6 +91,10 @@ class Recovery:
         """Let all codes of a user die at once, but those of an authenticator still pending."""
         tx.execute(sa.delete(RecoveryCode).where(_working(user)))
 
+    def has_any(self, tx: Session, user: User) -> bool:
+        """Tell whether the user ever got codes that were not replaced since, used or not."""
+        return tx.scalar(sa.select(RecoveryCode.id).where(_working(user)).limit(1)) is not None
+
     def remaining(self, tx: Session, user: User) -> int:
         """Return how many codes the user could still use."""
         unused = sa.select(sa.func.count()).where(_working(user), RecoveryCode.used_at.is_(None))

@@ -416,7 +416,7 @@ class Verifications:
         )
 
 
-_TELLING = (Reason.REPLAYED, Reason.CLOCK_OFF, Reason.WRONG)
+_TELLING = (Reason.REPLAYED, Reason.EXPIRED, Reason.CLOCK_OFF, Reason.WRONG)
 
 
 def _without_clock(outcome: Outcome) -> Outcome:
@@ -437,15 +437,26 @@ def secret_place(authenticator_id: uuid.UUID) -> str:
 
 
 def live(tx: Session, user: User, kinds: set[str]) -> list[Authenticator]:
-    """Return the user's authenticators that can verify, of these kinds, last used first."""
-    return list(
-        tx.scalars(
-            sa.select(Authenticator)
-            .where(
-                Authenticator.user_id == user.id,
-                Authenticator.status == AuthenticatorStatus.ACTIVE,
-                Authenticator.kind.in_(kinds),
-            )
-            .order_by(Authenticator.last_used_at.desc(), Authenticator.id)
+    """Return the user's authenticators that can verify, of these kinds, last used first.
+
+    Those that never were follow, the safest first.
+    """
+    order = list(FACTORS)
+    found = tx.scalars(
+        sa.select(Authenticator)
+        .where(
+            Authenticator.user_id == user.id,
+            Authenticator.status == AuthenticatorStatus.ACTIVE,
+            Authenticator.kind.in_(kinds),
         )
+        .order_by(Authenticator.last_used_at.desc().nulls_last(), Authenticator.id)
     )
+    return sorted(found, key=lambda one: -1 if one.last_used_at else order.index(one.kind))
+
+
+def last_kind(tx: Session, authenticator: Authenticator) -> str | None:
+    """Return as what the authenticator last verified somebody: by which channel its code came."""
+    accepted = sa.select(Verification.kind).where(
+        Verification.authenticator_id == authenticator.id, Verification.accepted
+    )
+    return tx.scalar(accepted.order_by(Verification.at.desc()).limit(1))

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.clock import Clock
 from app.db import lock
+from app.factors import FACTORS, MESSAGE_CODES
 from app.factors.base import Prompt, Reason, Refused
 from app.models import (
     Authenticator,
@@ -46,23 +47,6 @@ class Step(StrEnum):
     BLOCKED = "blocked"
     """Nothing leads on here, or an administrator suspended the user."""
     ENDED = "ended"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecoveryState:
-    """How a user stands with recovery codes.
-
-    Attributes:
-        remaining: codes that could still be used.
-        length: how many letters and digits each has.
-        recovered: whether one was accepted in this session.
-        refusal: why none is judged now, and until when.
-    """
-
-    remaining: int
-    length: int
-    recovered: bool
-    refusal: Refused | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +98,7 @@ class Visits:
         if not offered:
             return Step.BLOCKED
         if self._ground(tx, session):
-            return (
-                Step.ENROLL if self._enrollment.pending(tx, session.user, session) else Step.SET_UP
-            )
+            return Step.ENROLL if self.pending(tx, session) else Step.SET_UP
         if live(tx, session.user, offered):
             return Step.VERIFY
         return Step.DUE if self._enrollment.is_due(tx, session.user) else Step.BLOCKED
@@ -124,34 +106,49 @@ class Visits:
     def set_up(
         self, tx: Session, actor: Actor, session: GatewaySession, kind: str
     ) -> Authenticator | None:
-        """Begin an authenticator, if that is what comes next and the organization offers it."""
-        if self.step(tx, session) not in {Step.SET_UP, Step.ENROLL}:
+        """Begin an authenticator, if that is what comes next and the organization offers it.
+
+        Args:
+            kind: one that is proved by what the user's device holds; codes that are sent are begun
+                by `VisitCodes`.
+        """
+        if self.step(tx, session) not in {Step.SET_UP, Step.ENROLL} or kind in MESSAGE_CODES:
             return None
         if kind not in self._method_settings.hosted(tx, session.user.organization):
             return None
         return self._enrollment.begin(tx, actor, session.user, kind, session=session)
 
     def pending(self, tx: Session, session: GatewaySession) -> Authenticator | None:
-        """Return the authenticator that this session began and has not confirmed yet."""
-        return self._enrollment.pending(tx, session.user, session)
+        """Return what this session began and has not confirmed yet, while it is offered."""
+        pending = self._enrollment.pending(tx, session.user, session)
+        offered = self._method_settings.hosted(tx, session.user.organization)
+        return pending if pending and pending.kind in offered else None
 
     def prompt(self, tx: Session, session: GatewaySession, pending: Authenticator) -> Prompt:
         """Return what the user needs to add it to a device."""
         return self._enrollment.prompt(tx, pending, session.user)
 
-    def codes_follow(self, tx: Session, session: GatewaySession) -> bool:
-        """Tell whether recovery codes come with what is being set up."""
+    def codes_follow(self, tx: Session, session: GatewaySession, pending: Authenticator) -> bool:
+        """Tell whether recovery codes come with what is being set up.
+
+        They come with whatever is the first, and with the first that is no message to somebody
+        who never got any.
+        """
         ground = self._ground(tx, session)
-        return ground is not None and ground.issues_codes
+        if ground is not Ground.VOUCHED:
+            return ground is not None and ground.issues_codes
+        if pending.kind in MESSAGE_CODES or self._recovery.has_any(tx, session.user):
+            return False
+        return not live(tx, session.user, {*FACTORS} - {*MESSAGE_CODES})
 
     def confirm(
         self, tx: Session, actor: Actor, session: GatewaySession, answer: str
     ) -> Confirmed | Refused:
         """Judge the first code of the authenticator that this session began."""
-        pending = self._enrollment.pending(tx, session.user, session)
-        ground = self._ground(tx, session)
+        pending, ground = self.pending(tx, session), self._ground(tx, session)
         if self.step(tx, session) is not Step.ENROLL or pending is None or ground is None:
             return Refused(reason=Reason.EXPIRED)
+        codes_follow = self.codes_follow(tx, session, pending)
         verdict = self._enrollment.confirm(
             tx,
             actor,
@@ -163,7 +160,7 @@ class Visits:
         )
         if isinstance(verdict, Refused):
             return verdict
-        if ground.issues_codes:
+        if codes_follow:
             return Confirmed(sealed_codes=self._new_codes(tx, actor, session))
         self._gateway_sessions.complete(tx, actor, session, verdict)
         return Confirmed(sealed_codes=None)
@@ -248,34 +245,6 @@ class Visits:
     def repeats(self, tx: Session, session: GatewaySession, answer: str) -> bool:
         """Tell whether an answer is the one that ended this session well (a double tap)."""
         return self._verifications.completed_by(tx, session, answer)
-
-    def recovery(self, tx: Session, session: GatewaySession) -> RecoveryState:
-        """Return how the user stands with recovery codes."""
-        user = session.user
-        refusal, retry_at = self._recovery.refusal(user), user.recovery_retry_at
-        if refusal is None and retry_at and retry_at > self._clock.now():
-            refusal = Refused(reason=Reason.LOCKED, retry_at=retry_at)
-        recovered = self._verifications.accepted(tx, session, Purpose.RECOVERY) is not None
-        return RecoveryState(
-            remaining=self._recovery.remaining(tx, user),
-            length=self._recovery.length(tx, user),
-            recovered=recovered,
-            refusal=refusal,
-        )
-
-    def recover(
-        self, tx: Session, actor: Actor, session: GatewaySession, answer: str
-    ) -> Verification | Refused:
-        """Judge a recovery code; with a right one the new authenticator is begun at once."""
-        if self.step(tx, session) not in {Step.VERIFY, Step.DUE}:
-            return Refused(reason=Reason.EXPIRED)
-        verdict = self._verifications.attempt_recovery(
-            tx, actor, session.user, answer, occasion=Occasion(session=session)
-        )
-        if isinstance(verdict, Verification):
-            offered = self._method_settings.hosted(tx, session.user.organization)
-            self._enrollment.begin(tx, actor, session.user, min(offered), session=session)
-        return verdict
 
     def _spent(
         self, session: GatewaySession, authenticator: Authenticator, now: datetime

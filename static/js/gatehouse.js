@@ -22,14 +22,17 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.addEventListener("click", () => print());
 }
 
-// A moment in the reader's own time.
-for (const time of document.querySelectorAll("time[datetime]")) {
-  const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  const at = new Date(time.dateTime);
-  if (/\d{4}/.test(time.textContent)) Object.assign(options, { day: "numeric", month: "short", year: "numeric" });
-  else if (at - Date.now() > 12 * 3600 * 1000) options.weekday = "long";
-  time.textContent = at.toLocaleString(document.documentElement.lang.replace(/^en$/, "en-GB"), options);
+// Moments in the reader's own time.
+function tellTimes(part) {
+  for (const time of part.querySelectorAll("time[datetime]")) {
+    const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+    const at = new Date(time.dateTime);
+    if (/\d{4}/.test(time.textContent)) Object.assign(options, { day: "numeric", month: "short", year: "numeric" });
+    else if (at - Date.now() > 12 * 3600 * 1000) options.weekday = "long";
+    time.textContent = at.toLocaleString(document.documentElement.lang.replace(/^en$/, "en-GB"), options);
+  }
 }
+tellTimes(document);
 
 // A code that was refused is there to be typed over.
 document.querySelector(".otp[aria-invalid]")?.select();
@@ -66,6 +69,52 @@ for (const area of document.querySelectorAll("[data-check]")) {
       } catch {} // without an answer the form is looked at when it is sent
     }, 400);
   });
+}
+
+// How long it is until the next code may be asked for; the buttons wait as long.
+const timer = document.querySelector("[data-wait]");
+if (timer) {
+  const bar = document.querySelector("[data-bar]");
+  const ends = Date.now() + timer.dataset.wait * 1000;
+  const tick = () => {
+    const left = Math.max(0, Math.ceil((ends - Date.now()) / 1000));
+    const shown = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+    timer.textContent = timer.dataset.says.replace("{}", shown);
+    timer.hidden = bar.hidden = !left;
+    bar.value = bar.max - left;
+    for (const button of document.querySelectorAll("[data-waits]")) button.disabled = left > 0;
+    if (!left) clearInterval(ticking);
+  };
+  const ticking = setInterval(tick, 250);
+  tick();
+}
+
+// How a message stands, until it has arrived or is lost; less and less often.
+const watched = document.querySelector("[data-watch]");
+if (watched) {
+  let pause = 1500;
+  const look = async () => {
+    if (!watched.querySelector("[data-underway]") || pause > 20000) return;
+    try {
+      const answer = document.visibilityState === "visible" && (await fetch(watched.dataset.watch));
+      if (answer && (answer.redirected || !answer.ok)) return;
+      if (answer) show(await answer.text());
+    } catch {} // without an answer it is asked again
+    setTimeout(look, (pause *= 1.25));
+  };
+  const show = (told) => {
+    const fresh = watched.cloneNode();
+    fresh.innerHTML = told;
+    tellTimes(fresh);
+    if (fresh.textContent.trim() === watched.textContent.trim()) return; // nothing new to read out
+    watched.replaceChildren(...fresh.childNodes);
+    if (!watched.querySelector("[data-failed]")) return;
+    for (const button of document.querySelectorAll("[data-waits=unless-failed]")) {
+      button.removeAttribute("data-waits");
+      button.disabled = false;
+    }
+  };
+  setTimeout(look, pause);
 }
 
 // One answer per form: a double tap sends one.

@@ -204,7 +204,7 @@ def _recovered(stage: Stage, page: Page) -> None:
 def _due(stage: Stage, page: Page) -> None:
     _recovered(stage, page)
     stage.arrives(page)
-    expect(page.get_by_role("heading", name="A new authenticator app is due")).to_be_visible()
+    expect(page.get_by_role("heading", name="A new method is due")).to_be_visible()
 
 
 def _choose(stage: Stage, page: Page) -> None:

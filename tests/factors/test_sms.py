@@ -35,4 +35,4 @@ def test_what_can_not_be_a_code_is_none(answer: str) -> None:
 
 
 def test_it_earns_what_rfc_8176_calls_it() -> None:
-    assert (SMS.amr, SMS.acr, SMS.hosted) == (("sms", "otp"), "urn:gatehouse:acr:sms", False)
+    assert (SMS.amr, SMS.acr, SMS.hosted) == (("sms", "otp"), "urn:gatehouse:acr:sms", True)

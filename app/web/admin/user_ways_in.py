@@ -80,6 +80,7 @@ def invite(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnValue:
         link=invited.address,
         until=invited.row.expires_at,
         captured=seat.organization.environment is Environment.SANDBOX,
+        carried="email" in services().provider_accounts.carried(tx, seat.organization),
     )
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import uuid
 
+from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from app.factors import totp
+from app.factors import MESSAGE_CODES
 from app.factors.base import Refused
 from app.models import Authenticator, GatewaySession, Intent
 from app.services.visits import Step
 from app.web.gateway.done import send_back
+from app.web.gateway.questions import facts_of, progress_of, sent, why_not_sent
 from app.web.gateway.visit import blueprint, next_page, page, render, user
 from app.web.support import services
 from app.web.support.forms import CodeForm
-from app.web.support.sentences import recovery_sentence, sentence
+from app.web.support.sentences import recovery_sentence
 
 
 @blueprint.get("/choose")
@@ -25,7 +27,7 @@ def choose(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     return render(
         "gateway/choose.html",
         session,
-        choices=services().visits.choices(tx, session),
+        ways=services().visit_choices.ways(tx, session),
         bypass=services().bypass_codes.fits(tx, session),
     )
 
@@ -67,11 +69,41 @@ def attempt(
     return send_back(tx, session)
 
 
+@blueprint.post("/verify/<uuid:authenticator_id>/send")
+@page(Step.VERIFY)
+def send(tx: Session, session: GatewaySession, authenticator_id: uuid.UUID) -> ResponseReturnValue:
+    """Send a code, or another one, by any channel of what it confirms with."""
+    authenticator = services().visits.chosen(tx, session, authenticator_id)
+    if authenticator is None or authenticator.kind not in MESSAGE_CODES:
+        return next_page(tx, session)
+    outcome = sent(tx, session, authenticator)
+    if not isinstance(outcome, Refused):
+        place = url_for(
+            "gateway.verify", visit_id=session.short_id, authenticator_id=authenticator_id
+        )
+        return redirect(place, 303)
+    channel = request.form.get("channel", "")
+    unsent = why_not_sent(session, outcome, channel, authenticator.recipient)
+    return _render(tx, session, authenticator, None, unsent=unsent, status=422)
+
+
+@blueprint.get("/verify/<uuid:authenticator_id>/progress")
+@page(Step.VERIFY)
+def progress(
+    tx: Session, session: GatewaySession, authenticator_id: uuid.UUID
+) -> ResponseReturnValue:
+    """Say how the message with the code stands."""
+    authenticator = services().visits.chosen(tx, session, authenticator_id)
+    if authenticator is None or authenticator.kind not in MESSAGE_CODES:
+        return next_page(tx, session)
+    return progress_of(tx, session, authenticator)
+
+
 @blueprint.get("/recover")
 @page(Step.VERIFY, Step.DUE)
 def recover(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     """Ask for a recovery code."""
-    refusal = services().visits.recovery(tx, session).refusal
+    refusal = services().visit_recovery.state(tx, session).refusal
     return _render_recovery(tx, session, refusal, status=200)
 
 
@@ -80,7 +112,7 @@ def recover(tx: Session, session: GatewaySession) -> ResponseReturnValue:
 def attempt_recovery(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     """Judge a recovery code; an accepted one leads straight to a new authenticator."""
     answer = CodeForm().answer()
-    outcome = services().visits.recover(tx, user(), session, answer)
+    outcome = services().visit_recovery.answer(tx, user(), session, answer)
     if isinstance(outcome, Refused):
         if services().visits.step(tx, session) not in {Step.VERIFY, Step.DUE}:
             return next_page(tx, session)
@@ -94,10 +126,10 @@ def _render(
     authenticator: Authenticator,
     refused: Refused | None,
     typed: str = "",
+    unsent: str | None = None,
     *,
     status: int,
 ) -> ResponseReturnValue:
-    shown = totp.shown(authenticator.parameters)
     return render(
         f"factors/{authenticator.kind}/challenge.html",
         session,
@@ -105,17 +137,15 @@ def _render(
         authenticator=authenticator,
         others=len(services().visits.choices(tx, session)) > 1,
         bypass=services().bypass_codes.fits(tx, session),
-        refused=refused,
-        shown=shown,
-        error=sentence(refused, typed, digits=shown.digits) if refused else None,
-        typed=typed,
+        unsent=unsent,
+        **facts_of(tx, session, authenticator, refused, typed),
     )
 
 
 def _render_recovery(
     tx: Session, session: GatewaySession, refused: Refused | None, typed: str = "", *, status: int
 ) -> ResponseReturnValue:
-    state = services().visits.recovery(tx, session)
+    state = services().visit_recovery.state(tx, session)
     error = recovery_sentence(refused, typed, length=state.length) if refused else None
     return render(
         "gateway/recover.html",

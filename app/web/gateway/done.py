@@ -49,7 +49,7 @@ def blocked(tx: Session, session: GatewaySession) -> ResponseReturnValue:
 @page(Step.DUE)
 def due(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     """Say that a new authenticator is due after a recovery code, and name the ways to it."""
-    state = services().visits.recovery(tx, session)
+    state = services().visit_recovery.state(tx, session)
     bypass = services().bypass_codes.fits(tx, session)
     return render("gateway/due.html", session, state=state, bypass=bypass)
 

@@ -11,6 +11,7 @@ from flask import Flask, url_for
 from flask_babel import format_date
 
 from app.config import Config
+from app.services.masked import masked
 from app.web.support import access_log
 from app.web.support.qr import QrCode
 from app.web.support.sentences import in_letters, in_words
@@ -32,7 +33,14 @@ def init_app(app: Flask, config: Config) -> None:
         return url_for("static", filename=name, v=version(name))
 
     app.jinja_env.filters.update(
-        in_words=in_words, in_letters=in_letters, iso=_iso, clock=clock, day=day, duration=duration
+        in_words=in_words,
+        in_letters=in_letters,
+        iso=_iso,
+        clock=clock,
+        exact_clock=exact_clock,
+        day=day,
+        duration=duration,
+        masked=masked,
     )
     app.jinja_env.globals.update(asset=asset, qr=_qr, reference=access_log.request_id)
 
@@ -44,6 +52,11 @@ def _iso(moment: datetime) -> str:
 def clock(moment: datetime) -> str:
     """Return the time of a moment, to the minute."""
     return moment.strftime("%H:%M UTC")
+
+
+def exact_clock(moment: datetime) -> str:
+    """Return the time of a moment, to the second."""
+    return moment.strftime("%H:%M:%S UTC")
 
 
 def day(moment: datetime) -> str:

@@ -80,7 +80,7 @@ def test_a_lost_phone_is_reset_and_an_invitation_brings_the_next(harbor: Harbor)
     assert event.actor.startswith("administrator:")
     assert event.address == "127.0.0.1"
     assert event.detail["reopened"] is False
-    assert subjects(harbor)[-1] == "Your authenticator app was reset"
+    assert subjects(harbor)[-1] == "Your second step was reset"
     assert "By: an administrator of Harbor" in body(harbor)
     assert "127.0.0.1" not in body(harbor)
     assert "If you did not expect this" in body(harbor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -238,7 +239,21 @@ def test_the_mail_speaks_the_user_s_language(harbor: Harbor) -> None:
 
 
 @ONE_DATABASE
-def test_in_production_nothing_sends_yet_and_the_refusal_says_so(harbor: Harbor) -> None:
+def test_in_production_a_mail_server_carries_the_link_as_long_as_it_works(
+    database_url: str, tmp_path: Path, clock: FixedClock
+) -> None:
+    carries = {"smtp_url": "smtp://mail.example:587", "mail_from": "mfa@gate.example"}
+    with stage(database_url, tmp_path, clock, **carries) as harbor:
+        key, _ = production(harbor)
+        reply = key.asks_link(EMAIL, REDIRECT_URI, org_domain="harbor", deliver="gateway")
+        assert (reply.status, reply.json["magic_link"]) == (200, None)
+        [message] = [row.Message for row in harbor.rows(sa.select(Message))]
+        assert (message.recipient, message.status.value) == (EMAIL, "queued")
+        assert message.expires_at == clock.now() + timedelta(minutes=10)
+
+
+@ONE_DATABASE
+def test_in_production_without_a_mail_carrier_the_refusal_says_so(harbor: Harbor) -> None:
     key, application = production(harbor)
     refused = key.asks_link(EMAIL, REDIRECT_URI, org_domain="harbor", deliver="gateway")
     is_refused(refused, 422, "channel_unavailable", "deliver")

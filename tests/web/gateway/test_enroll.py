@@ -331,7 +331,7 @@ def test_after_a_reset_that_does_not_reopen_nothing_can_be_enrolled(harbor: Harb
 
 def stays_blocked(browser: Browser, code: str) -> None:
     assert browser.page.heading == "You can’t confirm here yet"
-    assert "An administrator of Harbor can let you set up a new one." in browser.page.text
+    assert "An administrator of Harbor can let you set up a new method." in browser.page.text
     posts: dict[str, dict[str, str]] = {
         "set-up": {"kind": "totp"},
         "enroll": {"code": code},

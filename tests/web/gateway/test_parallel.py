@@ -216,7 +216,7 @@ def test_of_many_first_enrollments_at_once_one_gets_through(live_harbor: Harbor)
     at_once([lambda it=it: it.sends("recovery-codes") for it in windows])  # type: ignore[misc]
     assert len([window for window in windows if result_of(window)]) == 1
     others = Counter(window.page.heading for window in windows if not result_of(window))
-    assert others == {"Your authenticator app is set up": 9}
+    assert others == {"You are set up": 9}
     assert len(harbor.rows(sa.select(Result.id))) == 1
 
 
