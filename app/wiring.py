@@ -208,7 +208,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     administrators = Administrators(
         clock, administration, administrator_sessions, directory, delivery, administrator_events
     )
-    appointments = Appointments(clock, administrators, audit)
+    appointments = Appointments(clock, administrators, administrator_sessions, audit)
     magic_links = MagicLinks(clock, vault, gateway_sessions, limits, audit)
     bypass_codes = BypassCodes(clock, vault, gateway_sessions, limits, delivery, audit)
     enrollment_invitations = EnrollmentInvitations(

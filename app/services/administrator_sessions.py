@@ -76,6 +76,20 @@ class AdministratorSessions:
         self._events.record(tx, EventKind.ADMINISTRATOR_VERIFIED, actor, current.administrator)
         return Admitted(session=current, secret=secret)
 
+    def rotate(self, tx: Session, current: AdministratorSession) -> Admitted | None:
+        """Let a session go on under a new secret, after it gained or lost rights; None if over.
+
+        Every other session of the administrator ends: its secret is from before.
+        """
+        secret = new_token()
+        rotate = (
+            sa.update(AdministratorSession)
+            .where(AdministratorSession.id == current.id, *self._live())
+            .values(token_hash=self._vault.hash(secret, purpose=_TOKEN))
+        )
+        self._end(tx, current.administrator, AdministratorSession.id != current.id)
+        return Admitted(session=current, secret=secret) if touched_one(tx, rotate) else None
+
     def current(self, tx: Session, secret: str) -> AdministratorSession | None:
         """Return the live session with this secret."""
         hashes = self._vault.hashes(secret, purpose=_TOKEN)

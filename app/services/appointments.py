@@ -11,7 +11,15 @@ from sqlalchemy.orm import Session, joinedload
 from app.clock import Clock
 from app.db import lock, touched_one
 from app.errors import NotFound, Refusal
-from app.models import Administrator, AdministratorRole, Organization, Role, User
+from app.models import (
+    Administrator,
+    AdministratorRole,
+    AdministratorSession,
+    Organization,
+    Role,
+    User,
+)
+from app.services.administrator_sessions import AdministratorSessions, Admitted
 from app.services.administrators import Administrators
 from app.services.audit import Actor, Audit, EventKind
 
@@ -29,8 +37,15 @@ class Seated:
 class Appointments:
     """Finds who runs what, and changes it; an organization always has an owner."""
 
-    def __init__(self, clock: Clock, administrators: Administrators, audit: Audit) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        administrators: Administrators,
+        sessions: AdministratorSessions,
+        audit: Audit,
+    ) -> None:
         self._clock = clock
+        self._sessions = sessions
         self._administrators = administrators
         self._audit = audit
 
@@ -122,8 +137,10 @@ class Appointments:
         organization: Organization,
         seat: AdministratorRole,
         role: Role,
-    ) -> None:
-        """Give an administrator another role, at once in all of their sessions.
+        *,
+        by: AdministratorSession,
+    ) -> Admitted | None:
+        """Give an administrator another role, at once; see `renew` for their sessions.
 
         Raises:
             Refusal: `last_owner`.
@@ -145,11 +162,32 @@ class Appointments:
             run=organization.name,
             role=role.value,
         )
+        return self.renew(tx, seat.administrator, by=by)
+
+    def renew(
+        self, tx: Session, administrator: Administrator, *, by: AdministratorSession
+    ) -> Admitted | None:
+        """Let no session go on under a secret from before its rights changed.
+
+        Args:
+            by: the session in which that was done: if it is the administrator's own, it goes on
+                under the new secret that is returned; every other one ends.
+        """
+        if by.administrator_id == administrator.id:
+            return self._sessions.rotate(tx, by)
+        self._sessions.end_all(tx, administrator)
+        return None
 
     def remove(
-        self, tx: Session, actor: Actor, organization: Organization, seat: AdministratorRole
-    ) -> None:
-        """Let somebody run an organization no longer, from this moment on.
+        self,
+        tx: Session,
+        actor: Actor,
+        organization: Organization,
+        seat: AdministratorRole,
+        *,
+        by: AdministratorSession,
+    ) -> Admitted | None:
+        """Let somebody run an organization no longer, at once; see `renew` for their sessions.
 
         Raises:
             Refusal: `last_owner`.
@@ -174,6 +212,7 @@ class Appointments:
         self._administrators.tell(
             tx, actor, seat.administrator, "administrator_role", run=organization.name, role=None
         )
+        return self.renew(tx, seat.administrator, by=by)
 
     def _demand_another_owner(self, tx: Session, seat: AdministratorRole) -> None:
         if seat.role is not Role.OWNER:

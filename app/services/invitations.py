@@ -14,7 +14,15 @@ from app.config import Config
 from app.crypto import Vault, new_token
 from app.db import touched_one
 from app.errors import NotFound, Refusal
-from app.models import Administrator, AdministratorRole, Invitation, Organization, Role
+from app.models import (
+    Administrator,
+    AdministratorRole,
+    AdministratorSession,
+    Invitation,
+    Organization,
+    Role,
+)
+from app.services.administrator_sessions import Admitted
 from app.services.administrators import Administrators
 from app.services.appointments import Appointments, already
 from app.services.audit import Actor, Audit, EventKind
@@ -105,9 +113,8 @@ class Invitations:
 
     def open_ones(self, tx: Session, organization: Organization) -> list[Invitation]:
         """Return the organization's invitations that can still be taken up, newest first."""
-        mine = sa.select(Invitation).where(
-            Invitation.organization_id == organization.id, *self._open()
-        )
+        its = Invitation.organization_id == organization.id
+        mine = sa.select(Invitation).where(its, *self._open())
         return list(tx.scalars(mine.order_by(Invitation.created_at.desc(), Invitation.id)))
 
     def open_one(
@@ -118,12 +125,8 @@ class Invitations:
         Raises:
             NotFound: it is not among them.
         """
-        mine = sa.select(Invitation).where(
-            Invitation.id == invitation_id,
-            Invitation.organization_id == organization.id,
-            *self._open(),
-        )
-        found = tx.scalar(mine)
+        mine = (Invitation.id == invitation_id, Invitation.organization_id == organization.id)
+        found = tx.scalar(sa.select(Invitation).where(*mine, *self._open()))
         if found is None:
             raise NotFound("invitation")
         return found
@@ -195,13 +198,14 @@ class Invitations:
         return administrator
 
     def join(
-        self, tx: Session, actor: Actor, invitation: Invitation, administrator: Administrator
-    ) -> None:
-        """Take an invitation up as the administrator who is signed in.
+        self, tx: Session, actor: Actor, invitation: Invitation, session: AdministratorSession
+    ) -> Admitted | None:
+        """Take an invitation up in this session, which goes on under a new secret.
 
         Raises:
             Refusal: `invitation_used`; `invited_another`.
         """
+        administrator = session.administrator
         if administrator.email_key != invitation.email_key or invitation.renews_password:
             raise Refusal(
                 "invited_another",
@@ -211,6 +215,7 @@ class Invitations:
         self._use(tx, invitation)
         self._appoint(tx, actor, invitation, administrator)
         self._record(tx, EventKind.INVITATION_ACCEPTED, actor, invitation)
+        return self._appointments.renew(tx, administrator, by=session)
 
     def _appoint(
         self, tx: Session, actor: Actor, invitation: Invitation, administrator: Administrator

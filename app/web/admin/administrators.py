@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from flask import url_for
+from flask import make_response, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
@@ -15,6 +15,7 @@ from app.errors import Invalid, Refusal
 from app.models import AdministratorRole, Role
 from app.services.invitations import Invited
 from app.services.roles import Action
+from app.web.admin import gate
 from app.web.admin.desk import Seat, confirm, done, explain, noun, page, render
 from app.web.admin.once import OnceForm
 from app.web.support import services
@@ -116,10 +117,12 @@ def change_role(tx: Session, seat: Seat, administrator_id: uuid.UUID) -> Respons
     if not form.validate():
         return _ask_role(seat, found, form, 422)
     wanted = Role(form.role.data)
-    services().appointments.change_role(tx, seat.actor, seat.organization, found, wanted)
+    admitted = services().appointments.change_role(
+        tx, seat.actor, seat.organization, found, wanted, by=seat.session
+    )
     notice = f"{found.administrator.name} is now: {ROLES[wanted][0]}."
     if found.administrator_id == seat.administrator.id:  # may not see the list any more
-        return done(seat, notice, "admin_overview.index")
+        return gate.go_on(make_response(done(seat, notice, "admin_overview.index")), admitted)
     return done(seat, notice, "admin_administrators.index")
 
 
@@ -147,9 +150,12 @@ def ask_remove(tx: Session, seat: Seat, administrator_id: uuid.UUID) -> Response
 def remove(tx: Session, seat: Seat, administrator_id: uuid.UUID) -> ResponseReturnValue:
     """Let somebody run the organization no longer."""
     found = _find(tx, seat, administrator_id)
-    services().appointments.remove(tx, seat.actor, seat.organization, found)
+    admitted = services().appointments.remove(
+        tx, seat.actor, seat.organization, found, by=seat.session
+    )
     if found.administrator_id == seat.administrator.id:
-        return done(seat, f"You have left {seat.organization.name}.", "admin.organizations")
+        left = done(seat, f"You have left {seat.organization.name}.", "admin.organizations")
+        return gate.go_on(make_response(left), admitted)
     return done(seat, f"{found.administrator.name} was removed.", "admin_administrators.index")
 
 
@@ -222,7 +228,10 @@ def _ask_role(
     return confirm(
         seat,
         question=f"What may {name} do?",
-        says=["The change holds at once, in every open session. We tell them by email."],
+        says=[
+            "The change holds at once. Open sessions end: the new role comes with the next "
+            "sign-in. We tell them by email.",
+        ],
         button="Change role",
         keep="Keep the role",
         back=url_for("admin_administrators.index"),

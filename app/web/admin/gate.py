@@ -9,7 +9,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.exceptions import HTTPException
 
 from app.models import Administrator, AdministratorSession
-from app.services.administrator_sessions import LASTS
+from app.services.administrator_sessions import LASTS, Admitted
 from app.web.support import services
 from app.web.support.forms import cookie_name
 
@@ -101,6 +101,13 @@ def admit(response: Response, admitted: AdministratorSession, secret: str) -> No
     _set(response, ADMITTED, secret, int(min(lasts, LASTS).total_seconds()))
     _set(response, KNOWN, _signer().dumps(_mark(admitted.administrator)), _KNOWN_SECONDS)
     drop(response, ASKED)
+
+
+def go_on(response: Response, admitted: Admitted | None) -> Response:
+    """Let the browser go on under a new secret, if its own rights changed."""
+    if admitted is not None:
+        admit(response, admitted.session, admitted.secret)
+    return response
 
 
 def remember_asked(response: Response, state: str) -> None:

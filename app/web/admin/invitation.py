@@ -90,13 +90,12 @@ def _join(found: Invitation) -> ResponseReturnValue:
         current = services().invitations.find(tx, gate.read(CARRIED))
         if current is None:
             return _over()
-        administrator = session.administrator
-        by = administrator_actor(administrator, actor("administrator"))
-        services().invitations.join(tx, by, current, administrator)
+        by = administrator_actor(session.administrator, actor("administrator"))
+        admitted = services().invitations.join(tx, by, current, session)
     flash(f"You run {found.organization.name} now.")
     response = make_response(redirect(url_for("admin.organizations"), 303))
     gate.drop(response, CARRIED)
-    return response
+    return gate.go_on(response, admitted)
 
 
 def _is_known(found: Invitation) -> bool:

@@ -167,9 +167,13 @@ def test_who_has_an_account_joins_by_signing_in(harbor: Harbor) -> None:
     bo.browser.submits(email=bo.email, password=bo.password)
     bo.proves()
     assert bo.browser.path == "/admin/invitation"
+    before = dict(bo.browser.cookies)
     bo.browser.submits()
     assert bo.browser.path == "/admin/organizations"
     assert "Pier" in bo.text
+    old = Browser(harbor.wire, harbor.base_url, before)  # one organization more, one secret anew
+    old.goes_to("/admin/profile")
+    assert old.path == "/admin/sign-in"
     assert bo.browser.goes_to("/admin/sandbox/pier/administrators").status == 200
 
 
