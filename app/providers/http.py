@@ -60,6 +60,7 @@ class HttpGateway:
             label="Address",
             required=True,
             hint="Such as https://sms.example.com/send. It gets a POST for each message.",
+            addressee=True,
         ),
         Setting(
             name="signing_secret",
