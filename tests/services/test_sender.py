@@ -203,6 +203,28 @@ def test_a_sender_that_comes_back_late_changes_nothing(
     assert {mail.recipients[0] for mail in server.mails} == {posted.recipient}
 
 
+@pytest.mark.parametrize("late", ["250 Ok", "554 5.6.0 Spam"])
+def test_a_late_answer_does_not_end_another_s_claim(
+    late: str, office: Office, server: Post, sending: Config, clock: FixedClock
+) -> None:
+    office.mail_server(server)
+    posted = office.code()
+
+    def another_begins(mail: Mail) -> None:
+        clock.advance(HELD)
+        claims = second.sender._claims
+        assert claims.take(claims.due(limit=1))
+        server.replies["data"] = late
+
+    with another(sending, clock) as second:
+        server.meanwhile = another_begins
+        assert office.sends()
+    row = office.row(posted)
+    assert (row.status, row.error, row.sent_at) == (MessageStatus.SENDING, None, None)
+    assert row.body is not None
+    assert row.due_at == clock.now() + HELD_FOR
+
+
 def test_a_sender_that_lost_its_claim_asks_no_further_provider(
     office: Office, server: Post, sending: Config, clock: FixedClock, certificate: Any
 ) -> None:
