@@ -198,6 +198,7 @@ class Delivery:
                 name="recovery_codes",
                 language=language,
                 subject=text.subject,
+                urgent=True,
                 expires_at=self._clock.now() + CODES_FOR,
             ),
             Letter(text=text.body, html=texts.as_html(text, language) if text.subject else None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -339,6 +340,25 @@ def test_a_code_that_enrolls_does_not_confirm(harbor: Harbor, outbox: Outbox) ->
     assert purpose is Purpose.ENROLLMENT
 
 
+def test_a_code_that_was_made_to_enroll_confirms_nobody_though_it_be_left_alive(
+    harbor: Harbor, outbox: Outbox
+) -> None:
+    """No door leaves one: it is put into the visit here."""
+    enroll(harbor, "email")
+    code = outbox.code(to=ADA)
+    browser = asks(harbor, "email")
+    visit = f"gateway-session_{browser.path.split('/')[2]}"
+    later = harbor.clock.now() + timedelta(minutes=5)
+    harbor.executes(
+        sa.update(Challenge)
+        .where(Challenge.purpose == Purpose.ENROLLMENT)
+        .values(gateway_session_id=visit, used_at=None, expires_at=later)
+    )
+    browser.types(code)
+    refuses(browser, WRONG)
+    assert judged(harbor, browser) == 1
+
+
 def test_a_code_by_text_is_none_of_the_mailbox(harbor: Harbor, outbox: Outbox) -> None:
     enroll(harbor, "email")
     browser = asks(harbor, "email", intent="enroll")
@@ -398,6 +418,7 @@ def test_what_is_switched_off_is_refused_however_it_is_asked(
     phone = harbor.enrolls()
     browser = harbor.visits(harbor.ada, intent="enroll")
     browser.types(harbor.code(phone))
+    harbor.clock.advance(5)
     browser.goes_to(browser.address("set-up/sms"))
     browser.presses("sms", number=MOBILE)
     answer(browser, outbox, MOBILE)
