@@ -152,7 +152,7 @@ class Office:
         user = user or self.user(f"user-{uuid.uuid4().hex[:12]}")
         with self.services.database.writing() as tx:
             self.services.delivery.notify(
-                tx, OPERATOR, self.organization, user, "authenticator_added"
+                tx, OPERATOR, self.organization, user, "authenticator_added", kind="totp"
             )
             tx.flush()
             newest = sa.select(Message).where(Message.user_id == user.id)

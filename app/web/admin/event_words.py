@@ -174,6 +174,8 @@ REFUSALS = {
     Reason.COUNTRY_NOT_ALLOWED.value: "country not allowed",
     Reason.NUMBER_REFUSED.value: "number of a kind that gets no messages",
     Reason.CHANNEL_OFF.value: "channel off",
+    Reason.NOT_VOUCHED.value: "nobody vouched for the user",
+    Reason.ALREADY_ENROLLED.value: "set up before",
 }
 """Why an answer or a message was refused, by the `reason` in an event's detail."""
 

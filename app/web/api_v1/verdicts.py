@@ -6,17 +6,6 @@ from app.errors import Refusal
 from app.factors.base import Reason, Refused
 from app.services.limits import locked
 
-_NOT_SENT = {
-    Reason.COUNTRY_NOT_ALLOWED: (
-        "country_not_allowed",
-        "The organization sends nothing to numbers of this country.",
-    ),
-    Reason.NUMBER_REFUSED: (
-        "number_refused",
-        "Codes are not sent to a number of this kind by this channel.",
-    ),
-}
-
 
 def not_sent(refused: Refused) -> Refusal:
     """Return why nothing was sent.
@@ -26,8 +15,12 @@ def not_sent(refused: Refused) -> Refusal:
     """
     if refused.reason is Reason.CHANNEL_OFF:
         raise Refusal("method_disabled", "The channel is off.", status=403)
-    if refused.reason in _NOT_SENT:
-        raise Refusal(*_NOT_SENT[refused.reason])
+    if refused.reason is Reason.COUNTRY_NOT_ALLOWED:
+        message = "The organization sends nothing to numbers of this country."
+        raise Refusal("country_not_allowed", message)
+    if refused.reason is Reason.NUMBER_REFUSED:
+        message = "Codes are not sent to a number of this kind by this channel."
+        raise Refusal("number_refused", message)
     if refused.reason is Reason.LOCKED:
         return locked(refused.retry_at)
     return Refusal(

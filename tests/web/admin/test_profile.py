@@ -146,6 +146,7 @@ def test_what_administrators_do_to_their_own_access_is_on_record_where_they_work
 ) -> None:
     """In each organization that they run, and in no other."""
     nadia = harbor.administrator()
+    before = len(on_record(harbor, "administrator:signed_in"))
     with harbor.services.database.writing() as tx:
         pier = harbor.services.organizations.create(
             tx, OPERATOR, environment=Environment.SANDBOX, name="Pier"
@@ -157,8 +158,8 @@ def test_what_administrators_do_to_their_own_access_is_on_record_where_they_work
         nadia.browser.submits(form, name="Nadia Haddad")
     stranger = harbor.browser()
     stranger.goes_to("/admin/sign-in")
-    stranger.submits(email=nadia.email, password="not the password")
-    stranger.submits(email="nobody@harbor.example", password="not the password")
+    for email in (nadia.email, "nobody@harbor.example"):
+        stranger.submits(email=email, password="not the password")
     nadia.browser.goes_to("/admin/profile/password")
     nadia.browser.submits(1, current=PASSWORD, password=WORDS)
     harbor.clock.advance(30)
@@ -174,7 +175,7 @@ def test_what_administrators_do_to_their_own_access_is_on_record_where_they_work
     for kind in ("password_changed", "signed_out"):
         [(by, _, _)] = on_record(harbor, f"administrator:{kind}")
         assert by == nadia.email, kind
-    assert len(on_record(harbor, "administrator:signed_in")) == 2
+    assert len(on_record(harbor, "administrator:signed_in")) == before + 1
     kinds = sa.select(Event.kind).where(Event.organization_id == pier.id)
     assert {kind for (kind,) in harbor.rows(kinds)} == {
         "organization:created",

@@ -123,7 +123,7 @@ def test_what_else_the_user_has_stays_as_it_is(harbor: Harbor, backend: Devrift)
 def test_the_user_is_told_that_codes_were_set_up(backend: Devrift) -> None:
     assert backend.verifies(EMAIL, "EMAIL", backend.sends(EMAIL, "EMAIL")).status == 200
     told = {one["subject"]: one["text"] for one in backend.messages(EMAIL)}
-    assert "Codes by message were set up" in told["A way to confirm was added to your account"]
+    assert "Codes sent to it can confirm" in told["An email address was added to your account"]
 
 
 def test_no_other_door_takes_over_what_a_v1_key_began(harbor: Harbor, backend: Devrift) -> None:

@@ -362,6 +362,30 @@ ELSEWHERE = {
     **dict.fromkeys(
         ("import_over", "too_many_imports"), "files are brought in the admin area, too"
     ),
+    **dict.fromkeys(
+        ("budget_spent", "form_sent_before", "provider_changed", "sandbox"),
+        "providers, and what is shown once, are of the admin area",
+    ),
+    **dict.fromkeys(
+        (
+            "contact_mismatch",
+            "contact_required",
+            "country_not_allowed",
+            "invalid_api_key",
+            "invalid_code",
+            "invalid_email",
+            "invalid_phone_number",
+            "invalid_type",
+            "method_disabled",
+            "number_refused",
+            "recovery_limited",
+            "reenrollment_due",
+            "unsupported_version",
+            "verification_required",
+        ),
+        "API v1 has a list of its own",
+    ),
+    "too_early": "a vendor reports of a message",
     "domain_taken": "the command line alone lets somebody choose a domain",
     "next_key_too_young": "keys are rotated on the command line",
     "secret_replaced": "a form of the admin area was sent twice",

@@ -157,7 +157,7 @@ def test_a_code_by_sms_works_once_for_ten_minutes(harbor: Harbor) -> None:
     assert (again["success"], again["reason"]) == (False, "replayed")
     late = challenges(harbor, user).json
     harbor.clock.advance(600)
-    assert verifies(harbor, late["code"], user).json["reason"] == "wrong"
+    assert verifies(harbor, late["code"], user).json["reason"] == "expired"
 
 
 def test_the_two_newest_codes_work_until_one_is_used(harbor: Harbor) -> None:
