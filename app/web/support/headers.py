@@ -43,7 +43,7 @@ def allow_requests() -> None:
 
 
 def allow_styles(attributes: Iterable[str]) -> None:
-    """Let these style attributes hold on this page, letter by letter, and no others.
+    """Let these styles hold on this page, letter by letter, and no others.
 
     Mail programs load no style sheet, so a mail that is shown has its styles inside.
     """

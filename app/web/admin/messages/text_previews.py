@@ -14,6 +14,7 @@ from app.web.support.headers import allow_styles
 
 _CODE, _REFERENCE = "4829130756", "K7QM"
 _STYLE = re.compile(r' style="([^"]*)"')
+_SHEET = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 _ONE_UNIT = set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
     "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -66,7 +67,7 @@ def preview(
     text = said.body.strip()
     html = texts.as_html(said, language, code=facts["code"]) if channel == "email" else None
     if html:
-        allow_styles(_STYLE.findall(html))
+        allow_styles([*_STYLE.findall(html), *_SHEET.findall(html)])
     if channel == "voice":
         text = text.replace(facts["code"], ", ".join(facts["code"]))
     is_sms = channel == "sms"
