@@ -80,7 +80,7 @@ def test_a_lost_phone_is_reset_and_an_invitation_brings_the_next(harbor: Harbor)
     assert event.actor.startswith("administrator:")
     assert event.address == "127.0.0.1"
     assert event.detail["reopened"] is False
-    assert subjects(harbor)[-1] == "Your second step was reset"
+    assert "Your second step was reset" in subjects(harbor)
     assert "By: an administrator of Harbor" in body(harbor)
     assert "127.0.0.1" not in body(harbor)
     assert "If you did not expect this" in body(harbor)
@@ -145,7 +145,7 @@ def test_unlocking_starts_the_counts_anew(harbor: Harbor) -> None:
     harbor.executes(sa.update(User).where(User.email == EMAIL).values(failures=100))
     person = does(harbor, "unlock", Role.HELPDESK)
     assert "was unlocked" in person.text
-    assert subjects(harbor)[-1] == "Your account was unlocked"
+    assert "Your account was unlocked" in subjects(harbor)
     assert newest(harbor, "user:unlocked").actor.startswith("administrator:")
     browser = harbor.visits(harbor.ada)
     browser.types(harbor.code(phone))
@@ -164,7 +164,7 @@ def test_an_approved_user_sets_up_anew(harbor: Harbor) -> None:
     person = does(harbor, "approve", Role.HELPDESK, reason=WHY)
     assert "sets up a new authenticator at the next visit" in person.text
     assert newest(harbor, "reenrollment:approved").reason == WHY
-    assert subjects(harbor)[-1] == "An administrator checked that it’s you"
+    assert "An administrator checked that it’s you" in subjects(harbor)
     assert harbor.visits(harbor.ada).path.endswith("/set-up")
 
 

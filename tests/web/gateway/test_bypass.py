@@ -80,7 +80,9 @@ def test_it_suspends_nothing_and_enrolls_nothing(harbor: Harbor) -> None:
 
 def test_the_user_is_told_when_it_is_given_and_when_it_is_used(harbor: Harbor) -> None:
     harbor.enrolls()
-    at_bypass(harbor).types(gives(harbor, minutes=10))
+    code = gives(harbor, minutes=10)
+    harbor.clock.advance(1)
+    at_bypass(harbor).types(code)
     assert subjects(harbor)[-2:] == [
         "You were given a one-time code",
         "A one-time code from your help desk was used",
