@@ -1,15 +1,16 @@
 # `make` alone prints what there is. GNU Make 3.81, which macOS has, is enough.
 
 BIN := .venv/bin
-# Always measured, so that `make check` runs the very command that `make test` runs.
-PYTEST := $(BIN)/python -m pytest --cov --cov-report=
+# Always measured, so that `make check` runs the very command that `make test` runs. The tests in a
+# browser are one group: one worker does them while the others go on.
+PYTEST := $(BIN)/python -m pytest --cov --cov-report= --numprocesses=auto --dist=loadgroup
 UPGRADE ?=
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev demo run test lint check bench lock messages format
+.PHONY: help setup setup-dev demo run test test-all lint check bench lock messages format
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,10 +28,13 @@ run: setup ## Prepare the database if needed, and serve
 	$(BIN)/gatehouse init
 	$(BIN)/gatehouse serve
 
-test: setup-dev ## Run every test: SQLite, PostgreSQL, then a real browser
+test: setup-dev ## Run every test, on both databases where SQL is the point (tests/selection.py)
 	@deploy/setup.sh browser
-	$(PYTEST) --numprocesses=auto -m "not browser"
-	$(PYTEST) --cov-append -m browser
+	$(PYTEST) --quick
+
+test-all: setup-dev ## Run every test on both databases
+	@deploy/setup.sh browser
+	$(PYTEST)
 
 lint: setup-dev
 	$(BIN)/ruff format --check .
