@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -146,17 +147,29 @@ class Rulebook:
         why: str | None,
     ) -> None:
         old, new = asdict(before), asdict(after)
+        changed = [name for name in new if new[name] != old[name]]
         self._audit.record(
             tx,
             EventKind.SENDING_RULES_CHANGED,
             actor,
             organization_id=organization.id,
             why=why,
-            changed=" ".join(name for name in new if new[name] != old[name]),
+            changed=" ".join(changed),
+            before=_listed(old, changed),
+            after=_listed(new, changed),
             risk_accepted=after.risk_accepted,
             countries=" ".join(after.countries),
             monthly_budget=after.monthly_budget,
         )
+
+
+def _listed(values: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Return values by their names, such as `per_user_day 30; cooldowns 30 60`."""
+    told = {name: values[name] for name in names}
+    return "; ".join(
+        f"{name} {' '.join(map(str, value)) if isinstance(value, tuple) else value}"
+        for name, value in told.items()
+    )
 
 
 def _changed(kept: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

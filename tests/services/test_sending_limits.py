@@ -806,6 +806,8 @@ def test_a_change_of_the_rules_is_on_record_with_the_risk(desk: Desk) -> None:
     assert told.actor == "operator"
     assert told.detail == {
         "changed": "risk_accepted per_user_day",
+        "before": "risk_accepted False; per_user_day 30",
+        "after": "risk_accepted True; per_user_day 9",
         "risk_accepted": True,
         "countries": "FR",
         "monthly_budget": 10000,

@@ -32,7 +32,7 @@ from app.web.admin import (
     user_ways_in,
     users,
 )
-from app.web.admin.messages import channels, provider_trials, providers, risk, texts
+from app.web.admin.messages import channels, limits, provider_trials, providers, risk, texts
 from app.web.support.locale import speak
 
 __all__ = [
@@ -72,6 +72,7 @@ def init_app(app: Flask) -> None:
         channels,
         providers,
         texts,
+        limits,
         branding,
         inbox,
         applications,
