@@ -281,7 +281,9 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         enrollment=enrollment,
         authenticators=Authenticators(clock, recovery, delivery, audit),
         imports=imports,
-        import_jobs=ImportJobs(database, clock, files, ImportWork(database, clock, files, imports)),
+        import_jobs=ImportJobs(
+            database, clock, files, ImportWork(database, clock, files, imports), audit
+        ),
         user_lists=user_lists,
         user_states=user_states,
         user_exports=UserExports(database, user_lists, audit),

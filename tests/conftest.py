@@ -412,7 +412,11 @@ class Harbor:
         with self.services.database.writing() as tx:
             known = self.services.administrators.named(tx, email)
             made = known or self.services.administrators.create(
-                tx, email=email, name=email.partition("@")[0].title(), password_hash=PASSWORD_HASH
+                tx,
+                OPERATOR,
+                email=email,
+                name=email.partition("@")[0].title(),
+                password_hash=PASSWORD_HASH,
             )
             self.services.appointments.appoint(tx, OPERATOR, run, made, role)
             if email not in self.phones:

@@ -202,7 +202,9 @@ def _administrator(wired: Services, tx: Session, organization: Organization) -> 
     made = passwords.hashed(password)
     found = wired.administrators.named(tx, email)
     if found is None:
-        found = wired.administrators.create(tx, email=email, name=name, password_hash=made)
+        found = wired.administrators.create(
+            tx, OPERATOR, email=email, name=name, password_hash=made
+        )
     else:
         wired.administrators.set_password(tx, OPERATOR, found, made)
     if all(seat.organization.id != organization.id for seat in wired.appointments.seats(tx, found)):

@@ -54,6 +54,8 @@ class Event(Base):
     gateway_session_id: Mapped[str | None]
     address: Mapped[str | None]
     """Of the peer, as far as a trusted proxy tells."""
+    device: Mapped[str | None]
+    """The peer's browser and system in a few words, as it says."""
     reason: Mapped[str | None]
     """What the administrator gave as the reason."""
     detail: Mapped[dict[str, Any]]

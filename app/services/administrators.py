@@ -46,10 +46,13 @@ class Administrators:
         self._delivery = delivery
         self._events = events
 
-    def create(self, tx: Session, *, email: str, name: str, password_hash: str) -> Administrator:
+    def create(
+        self, tx: Session, actor: Actor, *, email: str, name: str, password_hash: str
+    ) -> Administrator:
         """Create an administrator, who has no role yet, with the user whose factor is asked for.
 
         Args:
+            actor: by whose hand.
             password_hash: as `passwords.hashed` returns it.
 
         Raises:
@@ -58,7 +61,7 @@ class Administrators:
         """
         home = self._administration.ensure(tx)
         address, now = checked_email(email), self._clock.now()
-        user = self._directory.create(tx, _self(address), home, email=address)
+        user = self._directory.create(tx, actor, home, email=address)
         administrator = Administrator(
             id=uuid.uuid4(),
             user_id=user.id,
@@ -157,7 +160,3 @@ def administrator_actor(administrator: Administrator, peer: Actor) -> Actor:
 def new_hash(password: str, *known: str) -> str:
     """Return the hash of a password that may be used; see `passwords.checked`."""
     return passwords.hashed(passwords.checked(password, *known))
-
-
-def _self(address: str) -> Actor:
-    return Actor(name="administrator", label=address)

@@ -57,6 +57,9 @@ class EventKind(StrEnum):
     GATEWAY_SESSION_ENTERED = "gateway_session:entered"
     GATEWAY_SESSION_FAILED = "gateway_session:failed"
     GATEWAY_SESSION_OPENED = "gateway_session:opened"
+    IMPORT_BROUGHT = "import:brought"
+    IMPORT_DISCARDED = "import:discarded"
+    IMPORT_STARTED = "import:started"
     INVITATION_ACCEPTED = "invitation:accepted"
     INVITATION_CREATED = "invitation:created"
     INVITATION_WITHDRAWN = "invitation:withdrawn"
@@ -155,6 +158,7 @@ class Audit:
                 actor=actor.name,
                 actor_label=actor.label,
                 address=actor.address,
+                device=actor.device,
                 organization_id=user.organization_id if user else organization_id,
                 user_id=user.id if user else _user_of(gateway_session, user_id),
                 application_id=_application_of(gateway_session, application_id),
@@ -185,6 +189,7 @@ class Audit:
             "actor": actor.name,
             "actor_label": actor.label,
             "address": actor.address,
+            "device": actor.device,
             "organization_id": organization_id,
         }
         rows = [{**common, "user_id": user_id, "detail": detail} for user_id, detail in details]

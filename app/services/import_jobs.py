@@ -14,7 +14,7 @@ from app.clock import Clock
 from app.db import Database, touched_one
 from app.errors import Invalid, NotFound, Refusal
 from app.models import ImportJob, ImportStatus, Organization
-from app.services.audit import Actor
+from app.services.audit import Actor, Audit, EventKind
 from app.services.import_files import rows_of
 from app.services.import_rows import BadRow, Row
 from app.services.import_work import (
@@ -43,11 +43,14 @@ _MAY_BE_DISCARDED = (*IN_LINE, ImportStatus.CHECKING, ImportStatus.CHECKED)
 class ImportJobs:
     """Takes files in, and lets administrators decide about them."""
 
-    def __init__(self, database: Database, clock: Clock, files: Files, work: ImportWork) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, files: Files, work: ImportWork, audit: Audit
+    ) -> None:
         self._database = database
         self._clock = clock
         self._files = files
         self._work = work
+        self._audit = audit
 
     def bring(
         self, actor: Actor, organization: Organization, filename: str, content: bytes
@@ -81,6 +84,7 @@ class ImportJobs:
         with self._database.writing() as tx:
             self._refuse_many(tx, organization)
             tx.add(job)
+            self._record(tx, EventKind.IMPORT_BROUGHT, actor, job)
         if len(content) <= SHORT_BYTES:
             self._work.work(job)
         return job
@@ -122,8 +126,7 @@ class ImportJobs:
             NotFound: the organization has no such import.
             Refusal: `import_over`: it was started or given up before.
         """
-        self.find(tx, organization, job_id)
-        now = self._clock.now()
+        job, now = self.find(tx, organization, job_id), self._clock.now()
         checked = sa.update(ImportJob).where(
             ImportJob.id == job_id,
             ImportJob.status == ImportStatus.CHECKED,
@@ -137,20 +140,24 @@ class ImportJobs:
         }
         if not touched_one(tx, checked.values(**waiting, **ZERO)):
             raise _over()
+        self._record(tx, EventKind.IMPORT_STARTED, actor, job)
 
-    def discard(self, tx: Session, organization: Organization, job_id: uuid.UUID) -> None:
+    def discard(
+        self, tx: Session, actor: Actor, organization: Organization, job_id: uuid.UUID
+    ) -> None:
         """Give a file up that is not being taken over yet, and erase it.
 
         Raises:
             NotFound: the organization has no such import.
             Refusal: `import_over`: it is being taken over, or was, or was given up.
         """
-        self.find(tx, organization, job_id)
+        job = self.find(tx, organization, job_id)
         still = sa.update(ImportJob).where(
             ImportJob.id == job_id, ImportJob.status.in_(_MAY_BE_DISCARDED)
         )
         if not touched_one(tx, still.values(**ended(ImportStatus.DISCARDED, self._clock.now()))):
             raise _over()
+        self._record(tx, EventKind.IMPORT_DISCARDED, actor, job)
 
     def lacks_worker(self, tx: Session, job: ImportJob) -> bool:
         """Tell whether a job waits although no worker is busy: none seems to be running."""
@@ -168,6 +175,9 @@ class ImportJobs:
     def run_next(self) -> bool:
         """Work the next job off, whichever organization's it is, and tell whether there was one."""
         return self._work.run_next()
+
+    def _record(self, tx: Session, kind: EventKind, actor: Actor, job: ImportJob) -> None:
+        self._audit.record(tx, kind, actor, organization_id=job.organization_id, file=job.filename)
 
     def _refuse_many(self, tx: Session, organization: Organization) -> None:
         mine = sa.select(sa.func.count()).where(

@@ -191,7 +191,7 @@ class Invitations:
             raise Refusal("sign_in_first", "Sign in, then open the link again.", status=409)
         else:
             administrator = self._administrators.create(
-                tx, email=invitation.email, name=name, password_hash=password_hash
+                tx, actor, email=invitation.email, name=name, password_hash=password_hash
             )
             self._appoint(tx, actor, invitation, administrator)
         self._record(tx, EventKind.INVITATION_ACCEPTED, actor, invitation)

@@ -46,6 +46,7 @@ COLUMNS = (
     Event.application_id,
     Event.gateway_session_id,
     Event.address,
+    Event.device,
     Event.reason,
     Event.detail,
 )

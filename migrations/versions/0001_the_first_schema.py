@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("application_id", sa.Uuid(), nullable=True),
         sa.Column("gateway_session_id", sa.String(), nullable=True),
         sa.Column("address", sa.String(), nullable=True),
+        sa.Column("device", sa.String(), nullable=True),
         sa.Column("reason", sa.String(), nullable=True),
         sa.Column("detail", sa.JSON(), nullable=False),
         sa.Column("seal_id", sa.Uuid(), nullable=True),

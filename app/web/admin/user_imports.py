@@ -122,7 +122,7 @@ def start(tx: Session, seat: Seat, job_id: uuid.UUID) -> ResponseReturnValue:
 @page(Action.EDIT_USERS)
 def discard(tx: Session, seat: Seat, job_id: uuid.UUID) -> ResponseReturnValue:
     """Give a file up before it is taken over."""
-    services().import_jobs.discard(tx, seat.organization, job_id)
+    services().import_jobs.discard(tx, seat.actor, seat.organization, job_id)
     return done(seat, "The file was discarded. Nothing was imported.", "admin_users_imports.index")
 
 

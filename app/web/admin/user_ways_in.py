@@ -92,7 +92,10 @@ def ask_withdraw_invitation(tx: Session, seat: Seat, user_id: uuid.UUID) -> Resp
     return confirm(
         seat,
         question=f"Withdraw the invitation of {call_name(user)}?",
-        says=["Its link stops working now. You can send another at any time."],
+        says=[
+            "Its link stops working now. You can send another at any time.",
+            f"{call_name(user)} is not told. The audit record keeps that you did it.",
+        ],
         button="Withdraw invitation",
         keep="Keep it",
         back=back(user),
@@ -150,7 +153,10 @@ def ask_withdraw_bypass(tx: Session, seat: Seat, user_id: uuid.UUID) -> Response
     return confirm(
         seat,
         question=f"Withdraw the bypass code of {call_name(user)}?",
-        says=["The code stops working now. You can give another at any time."],
+        says=[
+            "The code stops working now. You can give another at any time.",
+            f"{call_name(user)} is not told. The audit record keeps that you did it.",
+        ],
         button="Withdraw bypass code",
         keep="Keep it",
         back=back(user),

@@ -45,7 +45,13 @@ def brings(
     return sends(nadia, data, name, **more)
 
 
-def sends(nadia: actors.Administrator, data: bytes, name: str, **more: str) -> actors.Reply:
+def sends(
+    nadia: actors.Administrator,
+    data: bytes,
+    name: str,
+    headers: dict[str, str] | None = None,
+    **more: str,
+) -> actors.Reply:
     """Send the form as a browser does, whatever page is open."""
     fields = {"csrf_token": nadia.browser.form_token, **more}
     parts = [
@@ -57,7 +63,7 @@ def sends(nadia: actors.Administrator, data: bytes, name: str, **more: str) -> a
         nadia.place + "/users/imports/new",
         "POST",
         data=b"".join([*parts, file.encode(), data, b"\r\n--b--\r\n"]),
-        headers={"Content-Type": "multipart/form-data; boundary=b"},
+        headers={"Content-Type": "multipart/form-data; boundary=b", **(headers or {})},
     )
 
 

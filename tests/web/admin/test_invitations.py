@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import argon2
 import pytest
 import sqlalchemy as sa
 
@@ -53,6 +54,24 @@ def test_an_invitation_leads_to_password_second_factor_and_the_area(harbor: Harb
     )
     again.signs_in()
     assert again.browser.path == "/admin/sandbox/harbor/"
+
+
+def test_of_a_password_only_an_argon2id_hash_is_kept(harbor: Harbor) -> None:
+    """With at least what OWASP's cheat sheet asks for: 19 MiB, two passes; and salt of its own."""
+    nadia = harbor.administrator()
+    for email in ("bo@harbor.example", "kit@harbor.example"):
+        accepts(harbor, invites(nadia, email))
+    chosen = Administrator.email.in_(["bo@harbor.example", "kit@harbor.example"])
+    kept = [row[0] for row in harbor.rows(sa.select(Administrator.password_hash).where(chosen))]
+    for one in kept:
+        used = argon2.extract_parameters(one)
+        assert used.type is argon2.Type.ID
+        assert used.memory_cost >= 19 * 1024
+        assert used.time_cost >= 2
+        assert used.salt_len >= 16
+        assert argon2.PasswordHasher().verify(one, WORDS)
+    assert len({*kept}) == 2
+    assert WORDS not in harbor.dump()
 
 
 def test_opening_the_link_uses_nothing_up(harbor: Harbor) -> None:

@@ -105,6 +105,29 @@ def test_right_and_wrong_codes_are_counted_by_outcome(harbor: Harbor) -> None:
     assert (bars(nadia, "yes"), bars(nadia, "no")) == (1, 1)
 
 
+def test_the_chart_says_its_own_name_and_the_same_as_its_table(harbor: Harbor) -> None:
+    phone = harbor.enrolls()
+    verifies(harbor, phone, wrong=2)
+    fill(harbor, 1234, days_ago=3)
+    fill(harbor, 7, days_ago=3, accepted=False)
+    nadia = harbor.administrator()
+    nadia.at("/")
+    html = nadia.browser.reply.text
+    [svg] = re.findall(r'<svg class="chart" height.*?</svg>', html, re.S)
+    assert (
+        'role="img" aria-labelledby="verifications-title" aria-describedby="verifications-note"'
+        in svg
+    )
+    assert (
+        '<title id="verifications-title">Verifications by day: 16 February to 1 March</title>'
+        in svg
+    )
+    assert '<desc id="verifications-note">The table below holds the same numbers.</desc>' in svg
+    drawn = re.findall(r"<g><title>(.*?): ([\d,]+) accepted, ([\d,]+) refused</title>", svg)
+    assert [list(bar) for bar in drawn] == [day[:3] for day in rows(nadia)]
+    assert ["26 February", "1,234", "7"] in [list(bar) for bar in drawn]
+
+
 def test_methods_have_their_share_and_can_be_looked_at_alone(harbor: Harbor) -> None:
     browser = harbor.visits(harbor.ada)
     phone = browser.sets_up()
