@@ -30,6 +30,7 @@ NEVER_EMPTY = {
     "admin_signing_keys.index": "Gatehouse doesn't start without one",
     "admin_messages.index": "the channels that there are",
     "admin_messages_texts.index": "the channels that there are",
+    "admin_messages_limits.index": "the rules that there are",
     "admin_methods.index": "no list",
     "admin_branding.index": "no list",
 }

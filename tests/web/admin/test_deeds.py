@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import sqlalchemy as sa
@@ -29,6 +30,8 @@ from app.models import (
     Role,
     User,
 )
+from app.services.sending_rules import Rules
+from app.web.admin.messages.limit_words import NUMBERS
 from tests.actors import Administrator as Person
 from tests.actors import Page, Reply, keep_secret
 from tests.conftest import ONE_DATABASE, PASSWORD, FixedClock, Harbor
@@ -299,6 +302,16 @@ DEEDS = [
     ),
     deed("admin_messages.accept", "/messages/risk/accept", "sending_rules:changed", why=True),
     deed("admin_messages.withdraw", "/messages/risk/withdraw", "sending_rules:changed"),
+    deed(
+        "admin_messages_limits.save",
+        "/messages/limits/check?{limits}",
+        "sending_rules:changed",
+    ),
+    deed(
+        "admin_messages_limits.save_countries",
+        "/messages/limits/countries/check?country=DE",
+        "sending_rules:changed",
+    ),
     deed(
         "admin_messages_texts.look",
         "/messages/texts/sms/en/preview",
@@ -590,7 +603,11 @@ class Day:
         }
         rows = {name: self.harbor.rows(statement) for name, statement in found.items()}
         known = {name: str(row[0][0]) for name, row in rows.items() if row}
-        return {"ada": self.harbor.ada, "notes": self.harbor.notes.client_id, **known}
+        rules = Rules(countries=("FR",))
+        limits: dict[str, Any] = {name: getattr(rules, name) for name in NUMBERS}
+        limits |= {"cooldowns": ", ".join(map(str, rules.cooldowns)), "monthly_budget": 77}
+        known |= {"ada": self.harbor.ada, "notes": self.harbor.notes.client_id}
+        return {**known, "limits": urlencode(limits)}
 
     def prepares(self, row: Deed) -> None:
         """Let Ada have what the deed is about."""
