@@ -224,7 +224,6 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         recovery,
         limits,
     )
-    message_codes = MessageCodes(clock, method_settings, limits, sending_limits, challenges)
     visit_codes = VisitCodes(
         clock,
         method_settings,
@@ -237,7 +236,14 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         visits,
     )
     headless = Headless(
-        clock, method_settings, challenges, enrollment, verifications, recovery, limits
+        clock,
+        method_settings,
+        challenges,
+        message_codes,
+        enrollment,
+        verifications,
+        recovery,
+        limits,
     )
     return Services(
         config=config,
@@ -295,6 +301,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             gateway_sessions,
             magic_links,
             delivery,
+            sending_limits,
+            clock,
             tokens,
             authorization_codes,
             provider_accounts,

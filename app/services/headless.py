@@ -25,9 +25,12 @@ from app.services.audit import Actor
 from app.services.challenges import Asked, Challenges
 from app.services.enrollment import Enrollment, Ground
 from app.services.limits import Answering, Limits, locked
-from app.services.method_settings import GATEWAY, METHODS, MethodSettings
+from app.services.message_codes import MessageCodes
+from app.services.method_settings import MethodSettings
 from app.services.recovery import REENROLLMENTS, Recovery
+from app.services.send_refusals import not_sent
 from app.services.standing import demand_unsuspended
+from app.services.totp_settings import GATEWAY, METHODS
 from app.services.verification import Occasion, Verifications, live
 
 ENROLLMENT_PREFIX = "totp-enrollment_"
@@ -94,6 +97,7 @@ class Headless:
         clock: Clock,
         method_settings: MethodSettings,
         challenges: Challenges,
+        message_codes: MessageCodes,
         enrollment: Enrollment,
         verifications: Verifications,
         recovery: Recovery,
@@ -102,6 +106,7 @@ class Headless:
         self._clock = clock
         self._method_settings = method_settings
         self._challenges = challenges
+        self._message_codes = message_codes
         self._enrollment = enrollment
         self._verifications = verifications
         self._recovery = recovery
@@ -118,7 +123,7 @@ class Headless:
 
         Raises:
             Refusal: `totp_connection_inactive`, `already_enrolled`, `enrollment_closed`,
-                `reenrollment_limit_reached`, `user_suspended`.
+                `reenrollment_limit_reached`, `user_suspended`, those of `not_sent`.
             Invalid: the method is not offered, or the user has no phone number for it.
         """
         kind = self._kind(tx, user, method)
@@ -187,7 +192,8 @@ class Headless:
         """Pose a challenge: a code by SMS if the user has that, else nothing but its id.
 
         Raises:
-            Refusal: `totp_connection_inactive`, `not_enrolled`, `locked`, `user_suspended`.
+            Refusal: `totp_connection_inactive`, `not_enrolled`, `locked`, `user_suspended`, those
+                of `not_sent`.
         """
         choices = self._choices(tx, user)
         if not choices:
@@ -252,11 +258,18 @@ class Headless:
         return Judged(request_id=request_id, judged_at=now, refused=None, recovery_code_used=used)
 
     def _ask(self, tx: Session, actor: Actor, user: User, authenticator: Authenticator) -> Asked:
-        """Make a code, and send it, or hand it over for the application to send."""
-        if self._method_settings.of_user(tx, user).sms_delivery == GATEWAY:
-            kind = authenticator.kind
-            return self._challenges.send(tx, actor, user, authenticator, channel=kind)
-        return self._challenges.hand_over(tx, actor, user, authenticator)
+        """Make a code, and send it, or hand it over for the application to send.
+
+        Raises:
+            Refusal: nothing is sent now; then nothing is begun either.
+        """
+        if self._method_settings.of_user(tx, user).sms_delivery != GATEWAY:
+            return self._challenges.hand_over(tx, actor, user, authenticator)
+        kind = authenticator.kind
+        asked = self._message_codes.send(tx, actor, user, authenticator, channel=kind)
+        if isinstance(asked, Refused):
+            raise not_sent(asked)
+        return asked
 
     def _open(self, user: User, choices: list[Authenticator], now: datetime) -> list[Authenticator]:
         """Return those that are not locked, so that one locked phone leaves the other usable."""

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
+from app.clock import Clock
 from app.config import Config
 from app.errors import Invalid, NotFound, Refusal
 from app.factors import magic_link
@@ -30,6 +31,8 @@ from app.services.gateway_sessions import Ask, GatewaySessions
 from app.services.limits import locked
 from app.services.magic_links import MagicLinks
 from app.services.provider_accounts import ProviderAccounts
+from app.services.send_refusals import not_sent
+from app.services.sending_limits import SendingLimits
 from app.services.standing import demand_unsuspended
 from app.services.tokens import Tokens, claims_of
 
@@ -99,6 +102,8 @@ class MagicLinkChallenges:
         gateway_sessions: GatewaySessions,
         magic_links: MagicLinks,
         delivery: Delivery,
+        sending_limits: SendingLimits,
+        clock: Clock,
         tokens: Tokens,
         authorization_codes: AuthorizationCodes,
         accounts: ProviderAccounts,
@@ -110,6 +115,8 @@ class MagicLinkChallenges:
         self._gateway_sessions = gateway_sessions
         self._magic_links = magic_links
         self._delivery = delivery
+        self._sending_limits = sending_limits
+        self._clock = clock
         self._tokens = tokens
         self._authorization_codes = authorization_codes
         self._accounts = accounts
@@ -120,7 +127,8 @@ class MagicLinkChallenges:
 
         Raises:
             Refusal: `user_not_found`, `application_not_found`, `redirect_uri_not_registered`,
-                `channel_unavailable`, `locked`, `user_suspended`.
+                `channel_unavailable`, `locked`, `user_suspended`, `rate_limited` by what the
+                organization allows of messages.
             Invalid: `client_id` is needed, or `state` can't be carried.
         """
         user = self._user(tx, organization, ask)
@@ -128,7 +136,7 @@ class MagicLinkChallenges:
         if self._magic_links.is_locked(user):
             raise locked(None)
         application = self._application(tx, organization, ask)
-        self._refuse_unsendable(tx, organization, ask)
+        self._refuse_unsendable(tx, organization, user, ask)
         wants = Ask(
             user=ask.email,
             redirect_uri=ask.redirect_uri,
@@ -228,7 +236,10 @@ class MagicLinkChallenges:
             minutes=int(LASTS.total_seconds()) // 60,
         )
 
-    def _refuse_unsendable(self, tx: Session, organization: Organization, ask: LinkAsk) -> None:
+    def _refuse_unsendable(
+        self, tx: Session, organization: Organization, user: User, ask: LinkAsk
+    ) -> None:
+        """Charge a mail that we are to send, as any message to a user is."""
         if ask.deliver is not Deliver.GATEWAY:
             return
         if "email" not in self._accounts.carried(tx, organization):
@@ -237,3 +248,7 @@ class MagicLinkChallenges:
                 "deliver: nobody carries e-mail for the organization. Set up a provider or a mail "
                 "server, or leave the field out, and mail the link of the answer yourself.",
             )
+        if refused := self._sending_limits.charge(
+            tx, None, organization, user, "email", user.email or "", now=self._clock.now()
+        ):
+            raise not_sent(refused)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.factors.totp import USUAL
-from app.services.method_settings import TotpSettings
+from app.services.totp_settings import TotpSettings
 
 BITS_PER_CHARACTER = 5
 _ENOUGH_BITS = 112

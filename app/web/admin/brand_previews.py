@@ -17,7 +17,7 @@ from flask_babel import force_locale
 
 from app.factors import totp
 from app.services.brands import Look
-from app.services.method_settings import TotpSettings
+from app.services.totp_settings import TotpSettings
 from app.web.support.branding import PageBrand
 
 _PERSON = "you@example.com"

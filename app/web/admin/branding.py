@@ -11,8 +11,8 @@ from app.errors import Invalid
 from app.services.brand_colours import checked_colour
 from app.services.brand_logos import MOST_BYTES
 from app.services.brands import Look
-from app.services.method_settings import settings_of
 from app.services.roles import Action
+from app.services.totp_settings import settings_of
 from app.texts import LANGUAGES
 from app.web.admin.brand_form import LANGUAGE_NAMES, BrandForm, keep_logo, published
 from app.web.admin.brand_previews import picture, previews

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from app.factors.totp import ALGORITHMS as _ALGORITHMS
-from app.services.method_settings import APPLICATION, GATEWAY, TotpSettings
+from app.services.totp_settings import APPLICATION, GATEWAY, TotpSettings
 
 NUMERIC = {"inputmode": "numeric", "autocomplete": "off"}
 ALGORITHMS = tuple(_ALGORITHMS)
@@ -14,7 +14,7 @@ WINDOWS = {
     "1": "One before, one after",
     **{str(steps): f"{steps} before, {steps} after" for steps in range(2, 6)},
 }
-DELIVERIES = {APPLICATION: "Your application", GATEWAY: "Gatehouse (captured in the sandbox)"}
+DELIVERIES = {APPLICATION: "Your application", GATEWAY: "Gatehouse, by the channel SMS"}
 _METHODS = {"app": "authenticator app", "sms": "text message"}
 KINDS = {"totp": "an authenticator app", "sms": "text messages"}
 _NAMES = {

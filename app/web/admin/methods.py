@@ -13,10 +13,9 @@ from wtforms import BooleanField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 
 from app.errors import Invalid, NotFound
-from app.models import Environment
 from app.services.method_advice import PRESET_FIELDS, PRESETS, accepted_seconds, advice
-from app.services.method_settings import METHODS, TotpSettings, settings_of
 from app.services.roles import Action
+from app.services.totp_settings import METHODS, TotpSettings, settings_of
 from app.services.user_lists import UserFilter
 from app.web.admin import method_words as words
 from app.web.admin.desk import Seat, confirm, done, explain, noun, page, render
@@ -36,7 +35,7 @@ class MethodsForm(FlaskForm):  # type: ignore[misc]
         csrf = False
 
     app = BooleanField("Authenticator app")
-    sms = BooleanField("Text message", description="By API alone: your application sends the code.")
+    sms = BooleanField("Text message", description="By API alone, on pages of your application.")
     issuer = StringField("Name that they show", description="Empty: the organization’s name.")
     digits = SelectField("Digits", choices=[SelectChoice(one) for one in "678"])
     period = StringField("Seconds", description="15 to 120.", render_kw=words.NUMERIC)
@@ -57,8 +56,12 @@ class MethodsForm(FlaskForm):  # type: ignore[misc]
         choices=[SelectChoice(*one) for one in words.DELIVERIES.items()],
     )
 
-    def changes(self, *, sandbox: bool) -> dict[str, Any]:
-        """Return the settings that the form says; what is no number stays as it was typed."""
+    def changes(self, *, texts: bool) -> dict[str, Any]:
+        """Return the settings that the form says; what is no number stays as it was typed.
+
+        Args:
+            texts: whether it asks who sends text messages.
+        """
         typed: dict[str, Any] = {name: _number(self[name].data) for name in _NUMBERS}
         typed |= {
             "methods": tuple(name for name in METHODS if self[name].data),
@@ -66,7 +69,7 @@ class MethodsForm(FlaskForm):  # type: ignore[misc]
             "algorithm": self.algorithm.data or "",
             "strict": bool(self.strict.data),
         }
-        return typed | ({"sms_delivery": self.sms_delivery.data or ""} if sandbox else {})
+        return typed | ({"sms_delivery": self.sms_delivery.data or ""} if texts else {})
 
 
 @blueprint.get("")
@@ -104,7 +107,7 @@ def check(tx: Session, seat: Seat) -> ResponseReturnValue:
 @page(Action.CHANGE_METHODS)
 def save(tx: Session, seat: Seat) -> ResponseReturnValue:
     """Make the change that the page before was about."""
-    changes = _wanted(seat, _typed())
+    changes = _wanted(tx, seat, _typed())
     services().method_settings.change(tx, seat.actor, seat.organization, **changes)
     return done(seat, "Saved. It holds from now on.", "admin_methods.index")
 
@@ -187,7 +190,7 @@ def _show(tx: Session, seat: Seat, form: MethodsForm, status: int = 200) -> Resp
         advice=advice(settings),
         presets=PRESETS,
         used=used,
-        sandbox=_in_sandbox(seat),
+        texts=_carries_texts(tx, seat),
         words=words,
     )
 
@@ -201,11 +204,11 @@ def _typed() -> MethodsForm:
     return MethodsForm(formdata=request.args)
 
 
-def _wanted(seat: Seat, form: MethodsForm) -> dict[str, Any]:
+def _wanted(tx: Session, seat: Seat, form: MethodsForm) -> dict[str, Any]:
     """Return the changes that the address asks for: those of a preset, or of the whole form."""
     name = request.args.get("preset")
     if name is None:
-        return form.changes(sandbox=_in_sandbox(seat))
+        return form.changes(texts=_carries_texts(tx, seat))
     if name not in PRESETS:
         raise NotFound("preset")
     return {field: getattr(PRESETS[name].settings, field) for field in PRESET_FIELDS}
@@ -213,7 +216,7 @@ def _wanted(seat: Seat, form: MethodsForm) -> dict[str, Any]:
 
 def _proposed(tx: Session, seat: Seat, form: MethodsForm) -> TotpSettings | None:
     """Return what the settings would be; None if some can't, each of which then says why."""
-    settings, wanted = services().method_settings, _wanted(seat, form)
+    settings, wanted = services().method_settings, _wanted(tx, seat, form)
     for name, value in wanted.items():
         try:
             settings.proposed(tx, seat.organization, **{name: value})
@@ -239,8 +242,8 @@ def _having(tx: Session, seat: Seat, kind: str) -> int:
     return services().user_lists.total(tx, seat.organization, UserFilter(method=kind))
 
 
-def _in_sandbox(seat: Seat) -> bool:
-    return seat.organization.environment is Environment.SANDBOX
+def _carries_texts(tx: Session, seat: Seat) -> bool:
+    return "sms" in services().provider_accounts.carried(tx, seat.organization)
 
 
 def _number(typed: object) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.errors import Refusal
 from app.factors.base import Reason, Refused
+from app.services import send_refusals
 from app.services.limits import locked
 
 
@@ -15,20 +16,10 @@ def not_sent(refused: Refused) -> Refusal:
     """
     if refused.reason is Reason.CHANNEL_OFF:
         raise Refusal("method_disabled", "The channel is off.", status=403)
-    if refused.reason is Reason.COUNTRY_NOT_ALLOWED:
-        message = "The organization sends nothing to numbers of this country."
-        raise Refusal("country_not_allowed", message)
-    if refused.reason is Reason.NUMBER_REFUSED:
-        message = "Codes are not sent to a number of this kind by this channel."
-        raise Refusal("number_refused", message)
-    if refused.reason is Reason.LOCKED:
-        return locked(refused.retry_at)
-    return Refusal(
-        "rate_limited",
-        "So many codes were sent that no other is sent now. Wait until retry_at.",
-        status=429,
-        retry_at=refused.retry_at,
-    )
+    refusal = send_refusals.not_sent(refused)
+    if refused.reason in {Reason.COUNTRY_NOT_ALLOWED, Reason.NUMBER_REFUSED}:
+        raise refusal
+    return refusal
 
 
 def not_verified(refused: Refused) -> Refusal:

@@ -31,10 +31,13 @@ ERRORS: dict[str, ErrorType] = {
     ),
     "bad_request": ErrorType(400, "The request breaks off, or is no proper HTTP."),
     "channel_unavailable": ErrorType(
-        422, "No provider is set up for the channel by which something is to be sent."
+        422, "The channel by which something is to be sent is off, or no provider carries it."
     ),
     "code_invalid": ErrorType(
         422, "The code is not the application's, was exchanged before, or is older than a minute."
+    ),
+    "country_not_allowed": ErrorType(
+        422, "The organization sends nothing to phone numbers of this country."
     ),
     "email_taken": ErrorType(422, "Another user of the organization has this e-mail address."),
     "enrollment_closed": ErrorType(
@@ -75,11 +78,16 @@ ERRORS: dict[str, ErrorType] = {
     "not_found": ErrorType(
         404, "There is no such thing, or not for these credentials: which of the two is not told."
     ),
+    "number_refused": ErrorType(
+        422, "Codes are not sent to a number of this kind, such as a premium or satellite one."
+    ),
     "phone_number_taken": ErrorType(
         422, "Another user of the organization is known by this phone number alone."
     ),
     "rate_limited": ErrorType(
-        429, "There were too many requests of this API key, application or address."
+        429,
+        "There were too many requests of this API key, application or address, or too many codes "
+        "were sent, by what the organization allows.",
     ),
     "redirect_uri_not_registered": ErrorType(
         422, "No application that could ask has registered exactly this redirect_uri."

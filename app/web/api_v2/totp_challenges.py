@@ -15,7 +15,7 @@ from app.services.api_keys import Permission
 from app.services.recovery import REENROLLMENTS
 from app.web.api_v2.access import Caller, call
 from app.web.api_v2.body import Body, Fields, read
-from app.web.api_v2.verdicts import demand_unlocked, reason_of
+from app.web.api_v2.verdicts import UNSENT, demand_unlocked, reason_of
 from app.web.api_v2.wire import NaiveMicro, OfOrganization, Zoned, place
 from app.web.support import services
 
@@ -57,7 +57,12 @@ class ChallengeShown(OfOrganization):
 
 
 @blueprint.post("/<user_id>")
-@call(Permission.WRITE_CHALLENGES, answer=ChallengeShown, status=201, refusals=REFUSALS)
+@call(
+    Permission.WRITE_CHALLENGES,
+    answer=ChallengeShown,
+    status=201,
+    refusals=(*REFUSALS, *UNSENT),
+)
 def create(tx: Session, caller: Caller, domain: str, user_id: str) -> ChallengeShown:
     """Challenge a user; only codes by SMS need this."""
     organization = caller.organization(tx, domain)

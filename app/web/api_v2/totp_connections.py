@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.errors import Invalid
 from app.models import MethodSetting, Organization
 from app.services.api_keys import Permission
-from app.services.method_settings import settings_of
+from app.services.totp_settings import settings_of
 from app.web.api_v2.access import Caller, call
 from app.web.api_v2.body import Body, Fields, read
 from app.web.api_v2.wire import OfOrganization, place
@@ -38,7 +38,7 @@ class ConnectionFields(Fields):
     sms_delivery: str | None = Field(
         None,
         description="`application`: the code is in the answer, for you to send. `gateway`: it is "
-        "sent and never returned.",
+        "sent and never returned, which switches the channel SMS on.",
     )
 
     EXAMPLE: ClassVar[Body] = {"active": True, "methods": ["app", "sms"]}

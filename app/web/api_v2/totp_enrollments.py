@@ -14,7 +14,7 @@ from app.services.api_keys import Permission
 from app.services.headless import Begun, Judged
 from app.web.api_v2.access import Caller, call
 from app.web.api_v2.body import Body, Fields, read
-from app.web.api_v2.verdicts import demand_unlocked, reason_of
+from app.web.api_v2.verdicts import UNSENT, demand_unlocked, reason_of
 from app.web.api_v2.wire import NaiveMicro, OfOrganization, Zoned, place
 from app.web.support import qr, services
 
@@ -22,8 +22,10 @@ blueprint = Blueprint(
     "totp_enrollments", __name__, url_prefix="/api/v2/org/<domain>/totp-enrollment"
 )
 REFUSALS = (
+    *UNSENT,
     "already_enrolled",
     "enrollment_closed",
+    "locked",
     "reenrollment_limit_reached",
     "totp_connection_inactive",
     "user_suspended",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from app.factors.base import Reason, Refused
 from app.services.limits import locked
 
+UNSENT = ("channel_unavailable", "country_not_allowed", "number_refused")
+"""What a call may answer that sends a code, besides `locked` and `rate_limited`."""
+
 _REASONS = {
     Reason.MALFORMED: "wrong",
     Reason.WRONG: "wrong",

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.models import Event, MethodSetting, Role
 from app.services.method_advice import PRESETS, accepted_seconds, advice
-from app.services.method_settings import TotpSettings, settings_of
+from app.services.totp_settings import TotpSettings, settings_of
 from tests.actors import Administrator
 from tests.conftest import ONE_DATABASE, Harbor
 

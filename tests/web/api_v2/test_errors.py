@@ -26,7 +26,15 @@ from app.web.api_v2.errors import (
 from app.web.support.error_pages import _CODES
 from tests.actors import Reply
 from tests.conftest import ONE_DATABASE, REDIRECT_URI, ROOT, Harbor, stage
-from tests.web.api_v2.headless import challenges, confirms, enrolls, has_phone, verifies
+from tests.web.api_v2.headless import (
+    by_sms,
+    challenges,
+    confirms,
+    connects,
+    enrolls,
+    has_phone,
+    verifies,
+)
 from tests.web.api_v2.shapes import FORM, JSON, raw
 
 USERS, SESSIONS = "/org/harbor/users", "/org/harbor/gateway-sessions"
@@ -104,6 +112,23 @@ def channel_unavailable(harbor: Harbor) -> Reply:
     assert key.calls("POST", "/organizations", json={"name": "Harbor"}).status == 201
     path = "/org/harbor/totp-connection"
     return key.calls("PUT", path, json={"sms_delivery": "gateway", "methods": ["app", "sms"]})
+
+
+def enrolls_by_sms(harbor: Harbor, number: str) -> Reply:
+    """Have us send the first code."""
+    user = by_sms(harbor, number)
+    assert connects(harbor, sms_delivery="gateway").status == 200
+    return enrolls(harbor, user, method="sms")
+
+
+@provokes
+def country_not_allowed(harbor: Harbor) -> Reply:
+    return enrolls_by_sms(harbor, "+4915112345678")
+
+
+@provokes
+def number_refused(harbor: Harbor) -> Reply:
+    return enrolls_by_sms(harbor, "+33899701234")
 
 
 @provokes
@@ -370,14 +395,12 @@ ELSEWHERE = {
         (
             "contact_mismatch",
             "contact_required",
-            "country_not_allowed",
             "invalid_api_key",
             "invalid_code",
             "invalid_email",
             "invalid_phone_number",
             "invalid_type",
             "method_disabled",
-            "number_refused",
             "recovery_limited",
             "reenrollment_due",
             "unsupported_version",

@@ -264,6 +264,22 @@ def test_in_production_without_a_mail_carrier_the_refusal_says_so(harbor: Harbor
     )
 
 
+def test_mails_with_a_link_are_charged_as_every_message_is(harbor: Harbor) -> None:
+    with harbor.services.database.writing() as tx:
+        harbor.services.sending_rules.change(
+            tx, OPERATOR, tx.merge(harbor.organization), per_user_day=2, cooldowns=(60,)
+        )
+    assert asks(harbor, deliver="gateway").status == 200
+    waits = asks(harbor, deliver="gateway")
+    assert (waits.status, waits.error, waits.headers["retry-after"]) == (429, "rate_limited", "60")
+    assert asks(harbor).status == 200  # for who mails it themselves
+    harbor.clock.advance(60)
+    assert asks(harbor, deliver="gateway").status == 200
+    harbor.clock.advance(60)
+    assert asks(harbor, deliver="gateway").error == "rate_limited"
+    assert len(harbor.rows(sa.select(Message))) == 2
+
+
 def test_the_database_holds_neither_link_nor_code(harbor: Harbor) -> None:
     """Who steals it can't follow a link, nor exchange a code."""
     reply = asks(harbor)

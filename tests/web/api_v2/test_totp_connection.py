@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.models import Environment, Event
+from app.services.audit import OPERATOR
 from tests.conftest import ONE_DATABASE, Harbor
 from tests.web.api_v2.shapes import FORM, JSON, WAYS, is_refused, raw
 
@@ -145,8 +146,24 @@ def test_what_is_not_named_stays(pier: Harbor) -> None:
 
 
 @ONE_DATABASE
-def test_nothing_sends_an_sms_in_production_yet(harbor: Harbor) -> None:
+def test_codes_are_ours_to_send_only_where_somebody_carries_them(harbor: Harbor) -> None:
     backend = harbor.key(Environment.PRODUCTION)
     backend.calls("POST", "/organizations", json={"name": "Pier"})
     reply = backend.calls("PUT", PIER, json={"sms_delivery": "gateway"})
     is_refused(reply, 422, "channel_unavailable", "sms_delivery")
+
+
+@ONE_DATABASE
+def test_whoever_lets_us_send_switches_the_channel_on(pier: Harbor) -> None:
+    pier.backend.calls("PUT", PIER, json={"sms_delivery": "gateway", "methods": ["sms"]})
+    changed = sa.select(Event).where(Event.kind == "method_setting:changed")
+    told = [row[0].detail for row in pier.rows(changed) if row[0].detail["kind"] == "sms"]
+    assert [one["active"] for one in told] == [True]
+    # And once only: it may be switched off since.
+    with pier.services.database.writing() as tx:
+        found = pier.services.organizations.find(tx, Environment.SANDBOX, "pier")
+        pier.services.channels.change(tx, OPERATOR, found, "sms", active=False)
+    pier.backend.calls("PUT", PIER, json={"sms_delivery": "gateway"})
+    with pier.services.database.reading() as tx:
+        found = pier.services.organizations.find(tx, Environment.SANDBOX, "pier")
+        assert "sms" not in pier.services.method_settings.channels(tx, found)
