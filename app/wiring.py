@@ -48,6 +48,7 @@ from app.services.magic_links import MagicLinks
 from app.services.message_codes import MessageCodes
 from app.services.message_reports import MessageReports
 from app.services.method_settings import MethodSettings
+from app.services.notice_reach import NoticeReach
 from app.services.organizations import Organizations
 from app.services.overview import Overview
 from app.services.passes import Passes
@@ -179,7 +180,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     tokens = Tokens(config, clock, vault, audit)
     authorization_codes = AuthorizationCodes(clock, vault, tokens, audit)
     applications = Applications(clock, vault, audit)
-    delivery = Delivery(config, clock, vault, channels)
+    notice_reach = NoticeReach(method_settings, sending_limits)
+    delivery = Delivery(config, clock, vault, channels, notice_reach, sending_limits, audit)
     directory = Directory(clock, delivery, audit)
     limits = Limits(config, audit)
     recovery = Recovery(clock, vault, method_settings, audit)

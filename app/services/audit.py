@@ -66,6 +66,7 @@ class EventKind(StrEnum):
     MAGIC_LINK_CODE_SHOWN = "magic_link:code_shown"
     MAGIC_LINK_CREATED = "magic_link:created"
     METHOD_SETTING_CHANGED = "method_setting:changed"
+    NOTICE_NOT_SENT = "notice:not_sent"
     ORGANIZATION_CREATED = "organization:created"
     ORGANIZATION_DELETED = "organization:deleted"
     ORGANIZATION_RESTORED = "organization:restored"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from babel.dates import format_datetime
 from sqlalchemy.orm import Session
 
 from app import texts
@@ -24,9 +22,12 @@ from app.models import (
     Organization,
     User,
 )
-from app.services.audit import Actor
+from app.services.audit import SYSTEM, Actor, Audit, EventKind
 from app.services.channels import Channels, filled
 from app.services.letters import Letter, sealed
+from app.services.notice_reach import EMAIL, SMS, NoticeReach, Reach
+from app.services.notice_texts import notice
+from app.services.sending_limits import SendingLimits
 
 NOTICE_FOR = timedelta(days=3)
 """So long a notice is tried before it is given up."""
@@ -35,30 +36,27 @@ CODE = "code"
 CODES_FOR = timedelta(hours=1)
 """So long new recovery codes are tried to be sent."""
 
-EMAIL = "email"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reach:
-    """Where a message goes.
-
-    Attributes:
-        channel: of the message's template.
-        recipient: as the channel names them, such as an e-mail address.
-    """
-
-    channel: str
-    recipient: str
-
 
 class Delivery:
     """Writes messages; senders take them (`app.services.sender`), but those of the sandbox."""
 
-    def __init__(self, config: Config, clock: Clock, vault: Vault, channels: Channels) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        vault: Vault,
+        channels: Channels,
+        reach: NoticeReach,
+        sending_limits: SendingLimits,
+        audit: Audit,
+    ) -> None:
         self._host = urlsplit(config.base_url).hostname or ""
         self._clock = clock
         self._vault = vault
         self._channels = channels
+        self._reach = reach
+        self._sending_limits = sending_limits
+        self._audit = audit
 
     def notify(
         self,
@@ -71,9 +69,13 @@ class Delivery:
         outlives_user: bool = False,
         address: str | None = None,
         lasts: timedelta | None = None,
+        added: str | None = None,
         **facts: Any,
     ) -> None:
-        """Tell a user what happened to the account, where we can reach them (see `reach`).
+        """Tell a user what happened to the account, where we can reach them (see `NoticeReach`).
+
+        By SMS it is told shortly; that is counted in the budget, which never stops it. That
+        nobody could be told is an event.
 
         Args:
             actor: by whose hand; the text names the device and the address, but of an
@@ -81,26 +83,23 @@ class Delivery:
             name: of the text in `templates/messages`.
             outlives_user: whether it tells of the user's deletion, and so must stay after it.
             address: where the user was reached before, if it is that which has changed.
-            lasts: for how long what it brings works, if the user waits for that.
+            lasts: for how long what it brings works, if the user waits for that: a link, which
+                goes by e-mail alone.
+            added: where codes go from now on; a number is not told of itself.
             facts: what else the text names.
         """
-        reached = Reach(channel=EMAIL, recipient=address) if address else self.reach(user)
-        if reached is None:
+        reached = Reach(channel=EMAIL, recipient=address) if address else self.reach(tx, user)
+        by_sms = reached is not None and reached.channel == SMS
+        if reached is None or (by_sms and lasts is not None):
+            self._tell_of_silence(tx, organization, user, name)
+            return
+        if by_sms and reached.recipient == added:
             return
         now = self._clock.now()
+        if by_sms:
+            self._sending_limits.count_notice(tx, organization, now=now)
         language = _language(organization, user)
-        by_administrator = _is_administrator(organization, actor)
-        place = None if by_administrator else ", ".join(filter(None, (actor.device, actor.address)))
-        text = texts.message(
-            name,
-            language,
-            organization=organization.name,
-            user=user.label,
-            time=format_datetime(now, "d MMMM y, HH:mm", locale=language),
-            place=place,
-            by_administrator=by_administrator,
-            **facts,
-        )
+        text = notice(organization, user, actor, name, language, facts, now=now, short=by_sms)
         self._write(
             tx,
             organization,
@@ -114,15 +113,24 @@ class Delivery:
                 urgent=lasts is not None,
                 expires_at=now + (lasts or NOTICE_FOR),
             ),
-            Letter(text=text.body, html=texts.as_html(text, language)),
+            Letter(text=text.body, html=None if by_sms else texts.as_html(text, language)),
         )
 
-    def reach(self, user: User) -> Reach | None:
-        """Return where a user is told what happens: by e-mail, to whoever has an address.
+    def _tell_of_silence(
+        self, tx: Session, organization: Organization, user: User, name: str
+    ) -> None:
+        self._audit.record(
+            tx,
+            EventKind.NOTICE_NOT_SENT,
+            SYSTEM,
+            organization_id=organization.id,
+            user_id=user.id,
+            notice=name,
+        )
 
-        Nothing is told to who is known by the phone number alone: no channel sends notices there.
-        """
-        return Reach(channel=EMAIL, recipient=user.email) if user.email else None
+    def reach(self, tx: Session, user: User) -> Reach | None:
+        """Return where a user is told what happens; None if nothing reaches the user."""
+        return self._reach.of(tx, user)
 
     def send_code(
         self,
@@ -256,12 +264,6 @@ class Delivery:
         message.created_at = now
         tx.add(message)
         return message
-
-
-def _is_administrator(organization: Organization, actor: Actor) -> bool:
-    """Tell whether somebody did it whose job it is; to themselves administrators are users."""
-    is_own = organization.environment is Environment.ADMINISTRATION
-    return actor.name.startswith("administrator:") and not is_own
 
 
 def _language(organization: Organization, user: User) -> str:

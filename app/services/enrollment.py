@@ -294,10 +294,20 @@ class Enrollment:
             authenticator=str(pending.id),
             ground=ground.value,
         )
-        self._delivery.notify(
-            tx, actor, user.organization, user, "authenticator_added", kind=pending.kind
-        )
+        self._tell(tx, actor, user, pending)
         return verdict
+
+    def _tell(self, tx: Session, actor: Actor, user: User, added: Authenticator) -> None:
+        """Tell a user of a new authenticator."""
+        self._delivery.notify(
+            tx,
+            actor,
+            user.organization,
+            user,
+            "authenticator_added",
+            added=added.recipient,
+            kind=added.kind,
+        )
 
     def approve(
         self,

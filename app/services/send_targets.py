@@ -1,19 +1,22 @@
-"""Where a message is to go, what it is counted by, and how many there may be."""
+"""Where a message is to go, what it is counted by, how many there may be, and when the next."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.crypto import Vault
 from app.errors import Invalid
 from app.factors.base import Reason
-from app.models import SendScope, User
+from app.models import SendCooldown, SendScope, User
 from app.services.client_addresses import party_of
 from app.services.phone_numbers import PHONE_CHANNELS, PhoneNumber, parse
-from app.services.send_counts import Slot, Window
+from app.services.send_counts import Slot, Window, wait_again
 from app.services.sending_rules import Rules
 from app.services.user_fields import email_key
 
@@ -134,6 +137,31 @@ def most(slot: Slot, rules: Rules) -> int:
         SendScope.ORGANIZATION: rules.per_organization_day,
         SendScope.BUDGET: rules.monthly_budget,
     }[slot.scope]
+
+
+def wait(
+    tx: Session, organization_id: uuid.UUID, aims: Sequence[Aim], rules: Rules, now: datetime
+) -> Bar | None:
+    """Begin the wait after each message, unless one is still running."""
+    for _, aim in sorted({aim.hash: aim for aim in aims}.items()):
+        if not wait_again(tx, organization_id, aim.hash, rules.cooldowns, now):
+            until = waits_until(tx, organization_id, aim)
+            return Bar(reason=Reason.COOLDOWN, aim=aim, retry_at=until)
+    return None
+
+
+def waits_until(tx: Session, organization_id: uuid.UUID, aim: Aim) -> datetime | None:
+    """Return until when the last message lets the next one wait."""
+    last = sa.func.max(SendCooldown.retry_at)
+    return tx.scalar(sa.select(last).where(cooldown_of(organization_id, aim)))
+
+
+def cooldown_of(organization_id: uuid.UUID, aim: Aim) -> sa.ColumnElement[bool]:
+    """Select the wait of a recipient."""
+    return sa.and_(
+        SendCooldown.organization_id == organization_id,
+        SendCooldown.recipient_hash.in_(aim.hashes),
+    )
 
 
 def _number(recipient: str) -> PhoneNumber | None:

@@ -16,9 +16,20 @@ from app.db import keep_even_if_undone, lock
 from app.factors.base import Reason, Refused
 from app.models import Organization, SendCooldown, SendScope, User
 from app.services.audit import SYSTEM, Actor, Audit, EventKind
-from app.services.send_counts import Slot, Window, add, add_refused, wait_again
+from app.services.send_counts import Slot, Window, add, add_refused
 from app.services.send_figures import Conversion, SendFigures
-from app.services.send_targets import Aim, Bar, Target, aim_at, most, slots, unreachable
+from app.services.send_targets import (
+    Aim,
+    Bar,
+    Target,
+    aim_at,
+    cooldown_of,
+    most,
+    slots,
+    unreachable,
+    wait,
+    waits_until,
+)
 from app.services.sending_rules import Rulebook, Rules
 
 
@@ -100,7 +111,7 @@ class SendingLimits:
         now: datetime,
     ) -> datetime | None:
         """Return until when the next message to a recipient has to wait; None if it need not."""
-        at = _waits_until(tx, organization.id, self._aim(channel, recipient))
+        at = waits_until(tx, organization.id, self._aim(channel, recipient))
         return at if at is not None and at > now else None
 
     def forgive(
@@ -111,7 +122,7 @@ class SendingLimits:
         Where one is being sent at this moment its wait stays: nobody whose answer was right waits
         for a message to somebody else who has the same number.
         """
-        mine = _cooldown(organization.id, self._aim(channel, recipient))
+        mine = cooldown_of(organization.id, self._aim(channel, recipient))
         free = sa.select(SendCooldown.recipient_hash).where(mine).with_for_update(skip_locked=True)
         for found in tx.scalars(free).all():
             tx.execute(
@@ -143,6 +154,16 @@ class SendingLimits:
         """Count, for its country and channel, a code that came back right."""
         self._count(tx, SendScope.CONFIRMED, organization, self._aim(channel, recipient), now)
 
+    def takes_notices(self, tx: Session, organization: Organization, number: str) -> bool:
+        """Tell whether a number may be texted what happened to its user, however much was sent."""
+        aim, rules = self._aim("sms", number), self._rules.of(tx, organization)
+        return unreachable(organization.id, aim, rules) is None
+
+    def count_notice(self, tx: Session, organization: Organization, *, now: datetime) -> None:
+        """Count a notice by the phone network in the budget, which never stops one."""
+        add(tx, Slot(organization.id, SendScope.BUDGET, Window.MONTH), 1, None, now)
+        self._ring(tx, organization, self._rules.of(tx, organization), now)
+
     def conversion(self, tx: Session, organization: Organization) -> list[Conversion]:
         """Return what became of the codes of the last 30 days, by country and channel."""
         return self._figures.conversion(tx, organization)
@@ -167,7 +188,7 @@ class SendingLimits:
     ) -> Bar | None:
         """Change every count, or none, and return the first thing that is in the way."""
         with tx.begin_nested() as savepoint:
-            bar = _wait(tx, user.organization_id, aims, rules, now)
+            bar = wait(tx, user.organization_id, aims, rules, now)
             bar = bar or self._fill(tx, address, user, aims, rules, now)
             if bar is not None:
                 savepoint.rollback()
@@ -260,26 +281,3 @@ class SendingLimits:
                 organization_id=organization_id,
                 budget=rules.monthly_budget,
             )
-
-
-def _wait(
-    tx: Session, organization_id: uuid.UUID, aims: Sequence[Aim], rules: Rules, now: datetime
-) -> Bar | None:
-    """Begin the wait after each message, unless one is still running."""
-    for _, aim in sorted({aim.hash: aim for aim in aims}.items()):
-        if not wait_again(tx, organization_id, aim.hash, rules.cooldowns, now):
-            until = _waits_until(tx, organization_id, aim)
-            return Bar(reason=Reason.COOLDOWN, aim=aim, retry_at=until)
-    return None
-
-
-def _waits_until(tx: Session, organization_id: uuid.UUID, aim: Aim) -> datetime | None:
-    last = sa.func.max(SendCooldown.retry_at)
-    return tx.scalar(sa.select(last).where(_cooldown(organization_id, aim)))
-
-
-def _cooldown(organization_id: uuid.UUID, aim: Aim) -> sa.ColumnElement[bool]:
-    return sa.and_(
-        SendCooldown.organization_id == organization_id,
-        SendCooldown.recipient_hash.in_(aim.hashes),
-    )

@@ -120,6 +120,7 @@ WORDS: dict[EventKind, Words] = {
     EventKind.MAGIC_LINK_CODE_SHOWN: Words("Magic link opened in another browser", PLAIN),
     EventKind.MAGIC_LINK_CREATED: Words("Magic link made", PLAIN),
     EventKind.METHOD_SETTING_CHANGED: Words("Method changed", WARN, ": {method}, {changed}"),
+    EventKind.NOTICE_NOT_SENT: Words("Nobody could be told", WARN, ": {notice}"),
     EventKind.ORGANIZATION_CREATED: Words("Organization created", PLAIN),
     EventKind.ORGANIZATION_DELETED: Words("Organization deleted", BAD),
     EventKind.ORGANIZATION_RESTORED: Words("Organization restored", WARN),
@@ -216,6 +217,7 @@ SUBJECTS = {
     "invitation": "Invitations",
     "magic_link": "Magic links",
     "method_setting": "Methods",
+    "notice": "Notices",
     "organization": "Organization",
     "policy": "Policy",
     "provider": "Providers",
@@ -262,6 +264,6 @@ def _told(detail: Mapping[str, Any]) -> dict[str, str]:
         told["role"] = "help desk"
     if mode := told.get("mode"):
         told["mode"] = mode.replace("_", " ")
-    for names in {"changed", "fields"} & set(told):
+    for names in {"changed", "fields", "notice"} & set(told):
         told[names] = ", ".join(told[names].replace(",", " ").split()).replace("_", " ")
     return told

@@ -129,8 +129,9 @@ def delete(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnValue:
     form = DeleteForm(user)
     if not form.validate():
         return _ask_delete(seat, user, form, 422)
+    way = way_of(user)
     services().user_care.delete(tx, seat.actor, seat.organization, user, why=form.reason.data or "")
-    notice = f"{user.label} was deleted{', and told' if way_of(user) else ''}."
+    notice = f"{user.label} was deleted{', and told' if way else ''}."
     return done(seat, notice, "admin_users.index")
 
 

@@ -15,7 +15,7 @@ from app.services.bypass_codes import MINUTES
 from app.services.roles import Action
 from app.services.standing import demand_unsuspended
 from app.web.admin.desk import ReasonForm, Seat, confirm, done, page, render
-from app.web.admin.notices import tells, way_of
+from app.web.admin.notices import tells
 from app.web.admin.once import OnceForm
 from app.web.admin.user import back, blueprint, call_name, find
 from app.web.support import services
@@ -178,7 +178,7 @@ def _ask_invite(
 ) -> ResponseReturnValue:
     before = services().enrollment_invitations.current(tx, user)
     replaces = " The invitation before stops working." if before else ""
-    reached = way_of(user) is not None
+    reached = user.email is not None
     return confirm(
         seat,
         question=f"Invite {call_name(user)} to enroll?",
@@ -199,7 +199,7 @@ def _ask_invite(
 
 
 def _by_mail(user: User) -> str:
-    if user.email is not None and way_of(user):
+    if user.email is not None:
         return f"We email {user.email}"
     return "There is no email address to send it to: you see"
 

@@ -273,7 +273,7 @@ NUMBER = "+33612345678"
 def test_of_who_has_no_address_pages_say_that_no_notice_reaches_them(harbor: Harbor) -> None:
     made = harbor.backend.calls("POST", "/org/harbor/users", json={"phone_number": NUMBER})
     harbor.ada = made.json["id"]
-    nothing = f"No notice reaches {NUMBER}: there is no email address."
+    nothing = f"No notice reaches {NUMBER}: there is no email address, and no confirmed number"
     for action in ("unlock", "reset", "approve", "suspend", "bypass-code"):
         assert nothing in asks(harbor, action).text, action
     person = does(harbor, "invite", client_id=harbor.notes.client_id)
@@ -281,7 +281,8 @@ def test_of_who_has_no_address_pages_say_that_no_notice_reaches_them(harbor: Har
     assert "No notice reaches" in person.at(f"/users/{harbor.ada}").text
     person = does(harbor, "suspend", reason=WHY)
     assert f"{NUMBER} is suspended." in person.text
-    assert "told" not in person.text
+    assert "We told" not in person.text
+    assert "Nobody could be told: user suspended" in person.text
     person = does(harbor, "delete", reason=WHY, email="+33698765432")
     assert f"That is not {NUMBER}. Type it as it stands here." in person.text
     assert "Type the phone number to confirm" in person.text
