@@ -45,6 +45,7 @@ from app.services.limits import Limits
 from app.services.lockouts import Lockouts
 from app.services.magic_link_challenges import MagicLinkChallenges
 from app.services.magic_links import MagicLinks
+from app.services.means import Means
 from app.services.message_codes import MessageCodes
 from app.services.message_reports import MessageReports
 from app.services.method_settings import MethodSettings
@@ -132,6 +133,7 @@ class Services:
     magic_link_challenges: MagicLinkChallenges
     magic_links: MagicLinks
     visits: Visits
+    means: Means
     visit_choices: VisitChoices
     visit_codes: VisitCodes
     visit_recovery: VisitRecovery
@@ -216,11 +218,13 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     enrollment_invitations = EnrollmentInvitations(
         config, clock, vault, method_settings, applications, gateway_sessions, delivery, audit
     )
+    means = Means(method_settings, policies)
     visits = Visits(
         clock,
         method_settings,
         gateway_sessions,
         magic_links,
+        means,
         enrollment,
         verifications,
         recovery,
@@ -236,6 +240,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         enrollment,
         gateway_sessions,
         visits,
+        means,
     )
     headless = Headless(
         clock,
@@ -340,7 +345,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         administrator_sessions=administrator_sessions,
         trials=Trials(config, clock, vault, directory, enrollment, gateway_sessions, tokens, audit),
         visits=visits,
-        visit_choices=VisitChoices(method_settings, sending_rules, visits, visit_codes),
+        means=means,
+        visit_choices=VisitChoices(method_settings, sending_rules, visits, means, visit_codes),
         visit_codes=visit_codes,
         visit_recovery=VisitRecovery(clock, method_settings, recovery, verifications, visits),
         passes=Passes(clock, policies, enrollment, visits, gateway_sessions, audit),

@@ -14,6 +14,7 @@ from jinja2 import Environment as Jinja
 from jinja2 import nodes
 
 from app.factors import FACTORS
+from app.services.assurance import CLASSES, Facts, reached
 from app.services.audit import EventKind
 from tests.actors import Backend, keep_secret
 from tests.conftest import ONE_DATABASE, Harbor
@@ -64,8 +65,14 @@ def test_the_registry_knows_each_factor_by_its_own_name() -> None:
     for kind, factor in FACTORS.items():
         assert factor.kind == kind
         assert re.fullmatch(r"[a-z_]+", kind)
-        assert factor.amr
-        assert factor.acr.startswith("urn:gatehouse:acr:")
+
+
+def test_what_every_factor_comes_to_is_written_down() -> None:
+    for kind in FACTORS:
+        told = reached(Facts(kind=kind))
+        assert told.method == kind
+        assert told.amr
+        assert told.acr in CLASSES
 
 
 def test_every_kind_of_event_is_recorded_somewhere() -> None:
@@ -328,6 +335,7 @@ CALLERS = {
     "magic_link.landing": LINK,
     "magic_link.follow": LINK,
     "gateway.due": VISIT,
+    "gateway.unmet": VISIT,
     "gateway.cancel": VISIT,
     "gateway.ended": VISIT,
     "gateway.blocked": VISIT,

@@ -19,6 +19,7 @@ from app.cli.desk import (
 )
 from app.errors import NotFound
 from app.models import Application, Environment
+from app.services.application_changes import ApplicationChanges
 from app.services.audit import OPERATOR
 from app.wiring import Services
 
@@ -40,12 +41,19 @@ def group() -> None:
     multiple=True,
     help="Domain of one that it serves; repeatable. None: all of the environment.",
 )
+@click.option(
+    "--vouches-for-first-factor",
+    "vouches",
+    is_flag=True,
+    help="Its users proved one, such as a password, before it sends them.",
+)
 @json_option
 def create(
     name: str,
     environment: Environment,
     redirect_uris: tuple[str, ...],
     domains: tuple[str, ...],
+    vouches: bool,
     as_json: bool,
 ) -> None:
     """Register an application called NAME; its secret is shown this once."""
@@ -59,6 +67,7 @@ def create(
             name=name,
             redirect_uris=redirect_uris,
             organizations=served,
+            vouches_for_first_factor=vouches,
         )
     answer = {
         "client_id": application.client_id,
@@ -66,6 +75,7 @@ def create(
         "environment": environment.value,
         "redirect_uris": application.redirect_uris,
         "organizations": list(domains),
+        "vouches_for_first_factor": vouches,
     }
     tell(
         answer,
@@ -84,6 +94,22 @@ def index(environment: Environment, as_json: bool) -> None:
         applications, _ = wired.applications.page(tx, environment)
         rows = [_shown(application) for application in applications]
     tell_all(rows, as_json=as_json, nothing="There are no applications.")
+
+
+@group.command("vouch", short_help="Say whether an application vouches for the first factor.")
+@click.argument("client_id")
+@click.argument("answer", type=click.Choice(["yes", "no"]))
+@json_option
+def vouch(client_id: str, answer: str, as_json: bool) -> None:
+    """Say whether users of CLIENT_ID proved a first factor before they are sent here."""
+    wired = services()
+    with wired.database.writing() as tx:
+        application = _find(wired, tx, client_id)
+        changes = ApplicationChanges(vouches_for_first_factor=answer == "yes")
+        wired.applications.update(tx, OPERATOR, application, changes)
+    told = "vouches" if answer == "yes" else "does not vouch"
+    heading = f"{application.name} {told} for the first factor."
+    tell(_shown(application), as_json=as_json, heading=heading)
 
 
 @group.command("rotate", short_help="Give an application a new secret.")
@@ -129,5 +155,6 @@ def _shown(application: Application) -> dict[str, Any]:
         "name": application.name,
         "redirect_uris": application.redirect_uris,
         "organizations": application.served_domains,
+        "vouches_for_first_factor": application.vouches_for_first_factor,
         "created_at": told_moment(application.created_at),
     }

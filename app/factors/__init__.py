@@ -8,11 +8,11 @@ SECRET_FACTORS: dict[str, SecretFactor] = {factor.kind: factor for factor in (To
 MESSAGE_CODES: dict[str, MessageCode] = {
     factor.kind: factor
     for factor in (
-        MessageCode("sms", ("sms", "otp"), "urn:gatehouse:acr:sms", hosted=True),
-        MessageCode("whatsapp", ("otp",), "urn:gatehouse:acr:sms"),
-        MessageCode("voice", ("tel", "otp"), "urn:gatehouse:acr:sms"),
-        MessageCode("dual", ("otp",), "urn:gatehouse:acr:email", hosted=True),
-        MessageCode("email", ("otp",), "urn:gatehouse:acr:email", hosted=True),
+        MessageCode("sms", hosted=True),
+        MessageCode("whatsapp"),
+        MessageCode("voice"),
+        MessageCode("dual", hosted=True),
+        MessageCode("email", hosted=True),
     )
 }
 FACTORS: dict[str, Factor] = {**SECRET_FACTORS, **MESSAGE_CODES}

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from app.models import KeyStorage
+
 
 class Reason(StrEnum):
     """Why an attempt was refused, or a message with a code."""
@@ -42,6 +44,8 @@ class Reason(StrEnum):
     """The organization doesn't send by this channel."""
     NOT_VOUCHED = "not_vouched"
     """Nobody has vouched for the user, so nothing is sent to them."""
+    TOO_WEAK = "too_weak"
+    """It was right, and reaches less than the application asked."""
     ALREADY_ENROLLED = "already_enrolled"
     """The user's codes go there already."""
 
@@ -53,10 +57,14 @@ class Accepted:
     Attributes:
         step: the counter that it used up; none at or below it is accepted again.
         kind: as what it counts, if not as its authenticator's kind: by which channel a code came.
+        user_verified: whether the authenticator checked who holds it, and said so signed.
+        key: how the key is kept that signed the answer, if one did.
     """
 
     step: int
     kind: str | None = None
+    user_verified: bool = False
+    key: KeyStorage | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +137,6 @@ class Factor(Protocol):
     templates."""
 
     kind: str
-    amr: tuple[str, ...]
-    """RFC 8176 values that a verification with it earns."""
-    acr: str
     hosted: bool
     """Whether our pages can ask for it."""
 

@@ -7,9 +7,6 @@ import secrets
 from app.factors.recovery_code import ALPHABET, normalize
 
 KIND = "bypass_code"
-AMR: tuple[str, ...] = ()
-"""It proves nothing that the user has, so no value of RFC 8176 is earned."""
-ACR = "urn:gatehouse:acr:bypass"
 LENGTH = 10
 """Ten characters of five bits hold 50; no other kind of code has as many."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from app.factors.recovery_code import ALPHABET, normalize
 
 KIND = "magic_link"
-AMR = ("otp",)
-ACR = "urn:gatehouse:acr:email"
 LENGTH = 6
 
 

@@ -20,16 +20,12 @@ class MessageCode:
 
     Args:
         kind: the channel, such as `sms`; `dual` goes by e-mail and to the phone.
-        amr: RFC 8176 values that a verification with it earns.
-        acr: the class that it reaches.
         hosted: whether users have an authenticator of this kind; the other channels carry codes
             for a phone number, whose authenticator is `sms`.
     """
 
-    def __init__(self, kind: str, amr: tuple[str, ...], acr: str, *, hosted: bool = False) -> None:
+    def __init__(self, kind: str, *, hosted: bool = False) -> None:
         self.kind = kind
-        self.amr = amr
-        self.acr = acr
         self.hosted = hosted
 
     def new_code(self, digits: int = DIGITS) -> str:

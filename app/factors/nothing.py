@@ -3,5 +3,3 @@
 from __future__ import annotations
 
 KIND = "none"
-AMR: tuple[str, ...] = ()
-ACR = "urn:gatehouse:acr:none"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import secrets
 
 KIND = "recovery_code"
-AMR = ("otp",)
-ACR = "urn:gatehouse:acr:recovery"
 LENGTH = 16
 """At least: sixteen characters of five bits hold 80."""
 LONGEST = 32

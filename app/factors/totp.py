@@ -47,8 +47,6 @@ class Totp:
     """Time-based codes; as usual SHA-1, six digits, a new one every 30 seconds."""
 
     kind = "totp"
-    amr: tuple[str, ...] = ("otp",)
-    acr = "urn:gatehouse:acr:otp"
     hosted = True
 
     def begin_enrollment(self) -> bytes:

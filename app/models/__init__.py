@@ -39,7 +39,7 @@ from app.models.sending import SendCooldown, SendCount, SendingRules, SendScope
 from app.models.sent_form import SentForm
 from app.models.signing_key import KeyState, KeyUse, SigningKey
 from app.models.user import User
-from app.models.verification import Purpose, Verification
+from app.models.verification import KeyStorage, Purpose, Verification
 
 __all__ = [
     "CUSTOMERS",
@@ -66,6 +66,7 @@ __all__ = [
     "Intent",
     "Invitation",
     "KeyState",
+    "KeyStorage",
     "KeyUse",
     "MagicLink",
     "Message",

@@ -34,6 +34,9 @@ class Application(Base):
     """Until then the secret before this one is accepted, too."""
     redirect_uris: Mapped[list[str]]
     """Compared as exact strings."""
+    vouches_for_first_factor: Mapped[bool] = mapped_column(default=False)
+    """Whether its users proved a first factor to it before they are sent here, so that the one
+    that is confirmed here is a second."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]

@@ -24,6 +24,8 @@ class SessionStatus(StrEnum):
     ENROLLED = "enrolled"
     SKIPPED = "skipped"
     """A policy let the user go on, and nothing was confirmed."""
+    UNMET = "unmet"
+    """Nothing that the user may use reaches what the application asked as its minimum."""
     CANCELLED = "cancelled"
     FAILED = "failed"
     EXPIRED = "expired"
@@ -73,6 +75,10 @@ class GatewaySession(Base):
     intent: Mapped[Intent] = mapped_column(name_of(Intent))
     force_enroll: Mapped[bool] = mapped_column(default=False)
     """Whether an API key vouches that a human looked: the user enrolls anew, without verifying."""
+    acr_values: Mapped[list[str]] = mapped_column(default=list)
+    """Any of these classes, or one above it, has to be reached; none means that any will do."""
+    max_age: Mapped[int | None]
+    """Seconds since which this browser may have confirmed the user for this application."""
     state: Mapped[str | None]
     nonce: Mapped[str | None]
     locale: Mapped[str | None]
@@ -95,6 +101,11 @@ class GatewaySession(Base):
         if self.status is SessionStatus.PENDING and now >= self.expires_at:
             return SessionStatus.EXPIRED
         return self.status
+
+    @property
+    def steps_up(self) -> bool:
+        """Whether the application wants more than the organization's policy may come to."""
+        return bool(self.acr_values) or self.max_age is not None
 
     @classmethod
     def found(cls) -> ColumnElement[bool]:

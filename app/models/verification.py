@@ -13,6 +13,16 @@ from app.db import Base
 from app.models.types import name_of
 
 
+class KeyStorage(StrEnum):
+    """How the private key of a passkey is kept, as far as it is proved."""
+
+    HARDWARE = "hardware"
+    """In one device alone, as a verified attestation says."""
+    SYNCED = "synced"
+    """It may be copied to other devices of the user (WebAuthn's backup eligibility)."""
+    UNPROVEN = "unproven"
+
+
 class Purpose(StrEnum):
     """What it was for: confirming an authenticator, the user, a lost authenticator, or nothing."""
 
@@ -71,6 +81,10 @@ class Verification(Base):
     step: Mapped[int | None] = mapped_column(BigInteger)
     """The counter that an accepted one used, to know the same answer when it comes twice; or the
     one at which a refused one would be right, which was told and is never accepted."""
+    user_verified: Mapped[bool] = mapped_column(default=False)
+    """Whether the authenticator checked who holds it, and said so signed."""
+    key: Mapped[KeyStorage | None] = mapped_column(name_of(KeyStorage))
+    """How the key is kept that signed it, if one did."""
     took_ms: Mapped[int | None]
     """Milliseconds since the browser's session was opened."""
     at: Mapped[datetime]

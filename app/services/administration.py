@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from app.config import Config
 from app.errors import NotFound
 from app.models import Application, Environment, Organization
-from app.services.applications import ApplicationChanges, Applications
+from app.services.application_changes import ApplicationChanges
+from app.services.applications import Applications
 from app.services.audit import SYSTEM
 from app.services.method_settings import MethodSettings
 from app.services.organizations import Organizations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from app.crypto import Vault
 from app.db import lock, touched_one
 from app.errors import NotFound
 from app.models import Application, Environment, Organization
+from app.services.application_changes import ApplicationChanges, change
 from app.services.application_reach import (
     own_to,
     select_applications,
@@ -27,19 +27,6 @@ from app.services.credentials import Credentials, checked_name
 from app.services.redirect_uris import checked_redirect_uris
 
 SECRET_PREFIX = "ghs_"  # noqa: S105 (for secret scanners; not a secret)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ApplicationChanges:
-    """What is to be different about an application; None leaves a thing as it is.
-
-    Attributes:
-        organizations: those that it serves; an empty list means all of the environment.
-    """
-
-    name: str | None = None
-    redirect_uris: Sequence[str] | None = None
-    organizations: Sequence[Organization] | None = None
 
 
 class Applications:
@@ -61,12 +48,14 @@ class Applications:
         name: str,
         redirect_uris: Sequence[str],
         organizations: Sequence[Organization] = (),
+        vouches_for_first_factor: bool = False,
     ) -> tuple[Application, str]:
         """Register an application; return it with its secret, which is shown this once.
 
         Args:
             redirect_uris: absolute https addresses (http for this machine only).
             organizations: those that it serves; none means all of the environment.
+            vouches_for_first_factor: whether its users proved a first factor before they are sent.
 
         Raises:
             Invalid: a field can't be used.
@@ -78,6 +67,7 @@ class Applications:
             name=checked_name(name),
             redirect_uris=checked_redirect_uris(redirect_uris),
             organizations=list(organizations),
+            vouches_for_first_factor=vouches_for_first_factor,
             created_at=now,
             updated_at=now,
         )
@@ -156,7 +146,7 @@ class Applications:
         if application.deleted_at is not None:
             raise NotFound("application")
         before = own_to(application)
-        if changed := _change(application, changes):
+        if changed := change(application, changes):
             application.updated_at = self._clock.now()
             told = before | own_to(application)  # who had it reads of the leaving, who has it, too
             kind, names = EventKind.APPLICATION_UPDATED, " ".join(changed)
@@ -254,21 +244,6 @@ class Applications:
                 name=application.name,
                 **detail,
             )
-
-
-def _change(application: Application, changes: ApplicationChanges) -> list[str]:
-    """Change an application, and return which of its fields were given."""
-    changed = []
-    if changes.name is not None:
-        application.name = checked_name(changes.name)
-        changed.append("name")
-    if changes.redirect_uris is not None:
-        application.redirect_uris = checked_redirect_uris(changes.redirect_uris)
-        changed.append("redirect_uris")
-    if changes.organizations is not None:
-        application.organizations = list(changes.organizations)
-        changed.append("organizations")
-    return changed
 
 
 def _page(

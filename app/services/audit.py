@@ -57,6 +57,7 @@ class EventKind(StrEnum):
     GATEWAY_SESSION_ENTERED = "gateway_session:entered"
     GATEWAY_SESSION_FAILED = "gateway_session:failed"
     GATEWAY_SESSION_OPENED = "gateway_session:opened"
+    GATEWAY_SESSION_UNMET = "gateway_session:unmet"
     IMPORT_BROUGHT = "import:brought"
     IMPORT_DISCARDED = "import:discarded"
     IMPORT_STARTED = "import:started"

@@ -136,11 +136,12 @@ class BypassCodes:
         """Tell whether a code may stand in for all else in this session.
 
         It vouches for nothing new, so not where an authenticator is to be added; it is no
-        mailbox's, so not for a magic link; and nobody gives one to administrators.
+        mailbox's, so not for a magic link; it reaches no class that an application may ask; and
+        nobody gives one to administrators.
         """
         adds = session.intent is Intent.ENROLL or session.force_enroll
         own = session.user.organization.environment is Environment.ADMINISTRATION
-        if adds or own or is_suspended(session.user):
+        if adds or own or session.acr_values or is_suspended(session.user):
             return False
         by_link = sa.select(MagicLink.id).where(MagicLink.gateway_session_id == session.id)
         return tx.scalar(by_link) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import quote, urlsplit
@@ -32,6 +32,7 @@ from app.models import (
     Verification,
 )
 from app.models.gateway_session import ID_PREFIX
+from app.services.assurance import CLASSES, known
 from app.services.audit import Actor, Audit, EventKind
 from app.services.authorization_codes import AuthorizationCodes
 from app.services.directory import Directory
@@ -48,6 +49,7 @@ MOST_STATE_BYTES = 1024
 MOST_NONCE_CHARACTERS = 255
 TOKEN_BITS = 128
 
+_NAMED = ", ".join(CLASSES)
 _TOKEN, _BROWSER = "gateway session token", "gateway session browser"
 
 
@@ -61,6 +63,9 @@ class Ask:
         state: up to 1,024 bytes, given back as it came.
         nonce: stands in the result.
         locale: language tag of the pages.
+        acr_values: classes of which one, or one above it, has to be reached; unknown ones don't
+            count beside known ones.
+        max_age: seconds since which this browser may have confirmed the user for the application.
         force_enroll: a human looked (the guides' word): the user enrolls anew without verifying.
         internal: the way back is a page of ours, which nobody registers; no application sets this.
     """
@@ -70,6 +75,8 @@ class Ask:
     state: str | None = None
     nonce: str | None = None
     locale: str | None = None
+    acr_values: Sequence[str] = ()
+    max_age: int | None = None
     response_mode: ResponseMode = ResponseMode.QUERY
     response_type: ResponseType = ResponseType.RESULT
     intent: Intent = Intent.VERIFY
@@ -157,7 +164,7 @@ class GatewaySessions:
         Raises:
             Refusal: `user_not_found`, `user_suspended`, `redirect_uri_not_registered`,
                 `totp_connection_inactive`, `too_many_authenticators`.
-            Invalid: `state` or `nonce` can't be carried.
+            Invalid: `state` or `nonce` can't be carried, or none of `acr_values` is known.
         """
         user = self._user_of(tx, organization, ask)
         _check_fields(application, ask)
@@ -236,6 +243,8 @@ class GatewaySessions:
             response_type=ask.response_type,
             intent=ask.intent,
             force_enroll=ask.force_enroll,
+            acr_values=known(ask.acr_values),
+            max_age=ask.max_age,
             state=ask.state,
             nonce=ask.nonce,
             locale=ask.locale,
@@ -384,12 +393,20 @@ class GatewaySessions:
                 gateway_session=session,
             )
 
-    def cancel(self, tx: Session, actor: Actor, session: GatewaySession) -> None:
-        """End a pending session because the user wants to go back."""
-        if self._end(tx, session, SessionStatus.CANCELLED):
+    def cancel(
+        self, tx: Session, actor: Actor, session: GatewaySession, *, unmet: bool = False
+    ) -> None:
+        """End a pending session because the user wants to go back.
+
+        Args:
+            unmet: whether nothing led on, as the application asked for more than the user has.
+        """
+        status = SessionStatus.UNMET if unmet else SessionStatus.CANCELLED
+        kind = EventKind.GATEWAY_SESSION_UNMET if unmet else EventKind.GATEWAY_SESSION_CANCELLED
+        if self._end(tx, session, status):
             self._audit.record(
                 tx,
-                EventKind.GATEWAY_SESSION_CANCELLED,
+                kind,
                 actor,
                 organization_id=session.user.organization_id,
                 gateway_session=session,
@@ -399,7 +416,8 @@ class GatewaySessions:
         """Return what the application is told about a session that is over.
 
         The result if there is one that still works, else OAuth's `access_denied`
-        (RFC 6749 section 4.1.2.1). Nothing, if no application asked.
+        (RFC 6749 section 4.1.2.1), or `unmet_authentication_requirements` (OpenID Connect Core
+        Error Code). Nothing, if no application asked.
         """
         if self.is_own(session):
             return Answer(
@@ -407,7 +425,7 @@ class GatewaySessions:
             )
         state = {} if session.state is None else {"state": session.state}
         told = self._handed_over(tx, session) or {
-            "error": "access_denied",
+            "error": _ERRORS.get(self.status(session), "access_denied"),
             "error_description": self._description(session),
         }
         return Answer(
@@ -437,7 +455,8 @@ class GatewaySessions:
 
     def _passes(self, tx: Session, user: User, application: Application, ask: Ask) -> bool:
         """Tell whether a policy lets everybody go on, so that no method has to be on offer."""
-        if ask.intent is Intent.ENROLL or ask.force_enroll:
+        steps_up = ask.acr_values or ask.max_age is not None
+        if ask.intent is Intent.ENROLL or ask.force_enroll or steps_up:
             return False
         return self._policies.is_off(tx, user, application.id)
 
@@ -498,12 +517,15 @@ class GatewaySessions:
 _DESCRIPTIONS = {
     SessionStatus.PENDING: "The user has not finished.",
     SessionStatus.CANCELLED: "The user went back without confirming.",
+    SessionStatus.UNMET: "The user has nothing that reaches what acr_values ask.",
     SessionStatus.FAILED: "There were too many wrong answers.",
     SessionStatus.EXPIRED: "The gateway session expired.",
     SessionStatus.VERIFIED: "The result was used or is too old.",
     SessionStatus.ENROLLED: "The result was used or is too old.",
     SessionStatus.SKIPPED: "The result was used or is too old.",
 }
+
+_ERRORS = {SessionStatus.UNMET: "unmet_authentication_requirements"}
 
 
 def origin_of(redirect_uri: str) -> str:
@@ -522,6 +544,8 @@ def _check_fields(application: Application, ask: Ask) -> None:
         raise Invalid("state", f"at most {MOST_STATE_BYTES} bytes, without control characters.")
     if ask.nonce is not None and not _carries(ask.nonce, MOST_NONCE_CHARACTERS, len):
         raise Invalid("nonce", f"at most {MOST_NONCE_CHARACTERS} printable characters.")
+    if ask.acr_values and not known(ask.acr_values):
+        raise Invalid("acr_values", f"none of them is known. Use one or more of {_NAMED}.")
 
 
 def _check_room(tx: Session, user: User, offered: set[str]) -> None:

@@ -95,7 +95,11 @@ class Passes:
 
 
 def _asks_to_verify(session: GatewaySession) -> bool:
-    """Tell whether a policy has a say: not where somebody came, or was sent, to enroll."""
+    """Tell whether a policy has a say: not where somebody came, or was sent, to enroll.
+
+    Neither where the application asks for more than a policy may come to.
+    """
     if session.user.organization.environment is Environment.ADMINISTRATION:
         return False
-    return session.intent is Intent.VERIFY and not session.force_enroll
+    enrolls = session.intent is Intent.ENROLL or session.force_enroll
+    return not enrolls and not session.steps_up

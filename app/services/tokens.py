@@ -19,7 +19,6 @@ from app.config import Config
 from app.crypto import Vault
 from app.db import touched_one
 from app.errors import Refusal
-from app.factors import FACTORS, bypass_code, magic_link, nothing, recovery_code
 from app.models import (
     ApiKey,
     GatewaySession,
@@ -32,6 +31,7 @@ from app.models import (
     Verification,
 )
 from app.services.api_keys import permissions_of
+from app.services.assurance import Assurance, Facts, reached, satisfies
 from app.services.audit import Actor, Audit, EventKind
 from app.services.standing import demand_unsuspended, is_suspended
 
@@ -188,7 +188,7 @@ class Tokens:
                 verification is then the one that confirmed the new authenticator.
 
         Raises:
-            ValueError: the verifications do not allow it.
+            ValueError: the verifications do not allow it, or do not reach what was asked.
         """
         for one in filter(None, (verification, recovery)):
             if one.gateway_session_id != session.id or not one.accepted:
@@ -197,6 +197,9 @@ class Tokens:
             raise ValueError("a recovery code is no result before a new authenticator is confirmed")
         if verification.purpose is Purpose.SKIP and recovery:
             raise ValueError("what was lost is replaced, and not skipped")
+        assurance = assurance_of(session, recovery or verification)
+        if not satisfies(assurance.acr, session.acr_values):
+            raise ValueError("a result reaches at least what the application asked")
         now = self._clock.now()
         organization = session.user.organization
         status = SessionStatus.VERIFIED if recovery else status_of(verification)
@@ -220,7 +223,10 @@ class Tokens:
                 "env": organization.environment.value,
                 "auth_time": _seconds(verification.at),
                 "status": status.value,
-                **_assurance(verification, recovery),
+                "amr": list(assurance.amr),
+                "acr": assurance.acr,
+                "mfa_method": assurance.method,
+                **({"recovery_code_used": True} if recovery else {}),
             },
         )
         tx.add(result)
@@ -232,6 +238,8 @@ class Tokens:
             organization_id=organization.id,
             gateway_session=session,
             jti=str(result_id),
+            acr=assurance.acr,
+            vouched=session.application.vouches_for_first_factor,
         )
         return result
 
@@ -374,20 +382,16 @@ def status_of(verification: Verification) -> SessionStatus:
     }.get(verification.purpose, SessionStatus.VERIFIED)
 
 
-def _assurance(verification: Verification, recovery: Verification | None) -> jose.Claims:
-    """Return what was reached and how: `amr` of RFC 8176, our `acr`, and the precise method."""
-    if recovery is not None:
-        return {
-            "amr": list(recovery_code.AMR),
-            "acr": recovery_code.ACR,
-            "mfa_method": recovery_code.KIND,
-            "recovery_code_used": True,
-        }
-    for one in (magic_link, bypass_code, nothing):
-        if verification.kind == one.KIND:
-            return {"amr": list(one.AMR), "acr": one.ACR, "mfa_method": one.KIND}
-    factor = FACTORS[verification.kind]
-    return {"amr": list(factor.amr), "acr": factor.acr, "mfa_method": factor.kind}
+def assurance_of(session: GatewaySession, verification: Verification) -> Assurance:
+    """Return what a verification of a session comes to for its application."""
+    return reached(
+        Facts(
+            kind=verification.kind,
+            user_verified=verification.user_verified,
+            key=verification.key,
+            vouched=session.application.vouches_for_first_factor,
+        )
+    )
 
 
 def scope_of(key: ApiKey) -> str:

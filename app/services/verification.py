@@ -111,6 +111,8 @@ class Verifications:
             kind=(outcome.kind if isinstance(outcome, Accepted) else None) or authenticator.kind,
             purpose=purpose,
             step=outcome.step,
+            user_verified=isinstance(outcome, Accepted) and outcome.user_verified,
+            key=outcome.key if isinstance(outcome, Accepted) else None,
             at=now,
         )
         return self._conclude(tx, actor, user, answering, verdict, outcome, occasion)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.factors import FACTORS, MESSAGE_CODES
 from app.models import Authenticator, GatewaySession, Organization, User
 from app.services.challenges import addresses
+from app.services.means import Means
 from app.services.message_codes import BY_PHONE
 from app.services.method_settings import DUAL, MethodSettings
 from app.services.sending_rules import Rulebook
@@ -69,17 +70,19 @@ class VisitChoices:
         method_settings: MethodSettings,
         sending_rules: Rulebook,
         visits: Visits,
+        means: Means,
         visit_codes: VisitCodes,
     ) -> None:
         self._method_settings = method_settings
         self._sending_rules = sending_rules
         self._visits = visits
+        self._means = means
         self._visit_codes = visit_codes
 
     def offers(self, tx: Session, session: GatewaySession) -> list[Offer]:
         """Return what the user could set up, the safest first."""
         user = session.user
-        hosted = self._method_settings.hosted(tx, user.organization)
+        hosted = self._means.kinds(tx, session)
         channels = self._method_settings.channels(tx, user.organization)
         found = [_offer(kind, user, channels) for kind in FACTORS if kind in hosted]
         mine = live(tx, user, {EMAIL}) if not session.force_enroll else []

@@ -26,6 +26,7 @@ from app.services.challenges import Asked, Challenges, addresses
 from app.services.channels import Channels
 from app.services.enrollment import Enrollment
 from app.services.gateway_sessions import GatewaySessions
+from app.services.means import Means
 from app.services.message_codes import MessageCodes
 from app.services.method_settings import MethodSettings
 from app.services.sending_limits import SendingLimits
@@ -104,6 +105,7 @@ class VisitCodes:
         enrollment: Enrollment,
         gateway_sessions: GatewaySessions,
         visits: Visits,
+        means: Means,
     ) -> None:
         self._clock = clock
         self._method_settings = method_settings
@@ -114,6 +116,7 @@ class VisitCodes:
         self._enrollment = enrollment
         self._gateway_sessions = gateway_sessions
         self._visits = visits
+        self._means = means
 
     def set_up(
         self, tx: Session, actor: Actor, session: GatewaySession, wanted: Wanted
@@ -221,7 +224,8 @@ class VisitCodes:
         user = session.user
         if self._visits.step(tx, session) not in {Step.SET_UP, Step.ENROLL}:
             return Refused(reason=Reason.EXPIRED)
-        if wanted.kind not in self._method_settings.by_message(tx, user.organization):
+        sent = self._method_settings.by_message(tx, user.organization)
+        if wanted.kind not in self._means.kinds(tx, session) & {*sent}:
             return Refused(reason=Reason.CHANNEL_OFF)
         parts: list[str | None] = [] if wanted.kind == SMS else [user.email]
         parts += [] if wanted.kind == EMAIL else [_number(user, wanted)]

@@ -64,11 +64,15 @@ class VisitRecovery:
             refusal=refusal,
         )
 
+    def fits(self, session: GatewaySession) -> bool:
+        """Tell whether a recovery code leads on: it reaches no class that an application asks."""
+        return not session.acr_values
+
     def answer(
         self, tx: Session, actor: Actor, session: GatewaySession, answer: str
     ) -> Verification | Refused:
         """Judge a recovery code; where there is no choice, a new authenticator is begun at once."""
-        if self._visits.step(tx, session) not in {Step.VERIFY, Step.DUE}:
+        if not self.fits(session) or self._visits.step(tx, session) not in {Step.VERIFY, Step.DUE}:
             return Refused(reason=Reason.EXPIRED)
         verdict = self._verifications.attempt_recovery(
             tx, actor, session.user, answer, occasion=Occasion(session=session)

@@ -22,14 +22,17 @@ from app.models import (
     SessionStatus,
     Verification,
 )
+from app.services.assurance import satisfies
 from app.services.audit import Actor
 from app.services.enrollment import Enrollment, Ground
 from app.services.gateway_sessions import GatewaySessions
 from app.services.limits import Answering, Limits, Spent
 from app.services.magic_links import MagicLinks
+from app.services.means import Means
 from app.services.method_settings import MethodSettings
 from app.services.recovery import Recovery
 from app.services.standing import is_suspended
+from app.services.tokens import assurance_of
 from app.services.verification import Occasion, Verifications, live
 
 
@@ -46,6 +49,8 @@ class Step(StrEnum):
     """A recovery code was used, and no new authenticator followed."""
     BLOCKED = "blocked"
     """Nothing leads on here, or an administrator suspended the user."""
+    UNMET = "unmet"
+    """The user has nothing, and may set up nothing, that reaches what the application asked."""
     ENDED = "ended"
 
 
@@ -70,6 +75,7 @@ class Visits:
         method_settings: MethodSettings,
         gateway_sessions: GatewaySessions,
         magic_links: MagicLinks,
+        means: Means,
         enrollment: Enrollment,
         verifications: Verifications,
         recovery: Recovery,
@@ -79,6 +85,7 @@ class Visits:
         self._method_settings = method_settings
         self._gateway_sessions = gateway_sessions
         self._magic_links = magic_links
+        self._means = means
         self._enrollment = enrollment
         self._verifications = verifications
         self._recovery = recovery
@@ -94,14 +101,20 @@ class Visits:
             return Step.OPEN_LINK
         if self._verifications.accepted(tx, session, Purpose.ENROLLMENT):
             return Step.SAVE_CODES
-        offered = self._method_settings.hosted(tx, session.user.organization)
-        if not offered:
-            return Step.BLOCKED
-        if self._ground(tx, session):
+        ground = self._ground(tx, session)
+        if ground and self._means.kinds(tx, session):
             return Step.ENROLL if self.pending(tx, session) else Step.SET_UP
-        if live(tx, session.user, offered):
+        if self.choices(tx, session):
             return Step.VERIFY
-        return Step.DUE if self._enrollment.is_due(tx, session.user) else Step.BLOCKED
+        return self._dead_end(tx, session, ground)
+
+    def _dead_end(self, tx: Session, session: GatewaySession, ground: Ground | None) -> Step:
+        """Tell why nothing leads on."""
+        hosted = self._method_settings.hosted(tx, session.user.organization)
+        if session.acr_values or (ground and hosted):
+            return Step.UNMET
+        due = hosted and self._enrollment.is_due(tx, session.user)
+        return Step.DUE if due else Step.BLOCKED
 
     def set_up(
         self, tx: Session, actor: Actor, session: GatewaySession, kind: str
@@ -114,15 +127,14 @@ class Visits:
         """
         if self.step(tx, session) not in {Step.SET_UP, Step.ENROLL} or kind in MESSAGE_CODES:
             return None
-        if kind not in self._method_settings.hosted(tx, session.user.organization):
+        if kind not in self._means.kinds(tx, session):
             return None
         return self._enrollment.begin(tx, actor, session.user, kind, session=session)
 
     def pending(self, tx: Session, session: GatewaySession) -> Authenticator | None:
         """Return what this session began and has not confirmed yet, while it is offered."""
         pending = self._enrollment.pending(tx, session.user, session)
-        offered = self._method_settings.hosted(tx, session.user.organization)
-        return pending if pending and pending.kind in offered else None
+        return pending if pending and pending.kind in self._means.kinds(tx, session) else None
 
     def prompt(self, tx: Session, session: GatewaySession, pending: Authenticator) -> Prompt:
         """Return what the user needs to add it to a device."""
@@ -189,8 +201,7 @@ class Visits:
 
     def choices(self, tx: Session, session: GatewaySession) -> list[Authenticator]:
         """Return the authenticators that the user may verify with, last used first."""
-        offered = self._method_settings.hosted(tx, session.user.organization)
-        return live(tx, session.user, offered)
+        return self._means.choices(tx, session)
 
     def chosen(
         self, tx: Session, session: GatewaySession, authenticator_id: uuid.UUID | None
@@ -238,9 +249,22 @@ class Visits:
             purpose=Purpose.VERIFICATION,
             occasion=Occasion(session=session),
         )
-        if isinstance(verdict, Verification) and session.intent is Intent.VERIFY:
-            self._gateway_sessions.complete(tx, actor, session, verdict)
-        return verdict
+        if isinstance(verdict, Refused):
+            return verdict
+        return self.conclude(tx, actor, session, verdict)
+
+    def conclude(
+        self, tx: Session, actor: Actor, session: GatewaySession, verification: Verification
+    ) -> Verification | Refused:
+        """End a visit that only asks to verify, if what was verified reaches what it asks."""
+        if session.intent is not Intent.VERIFY:
+            return verification
+        if satisfies(assurance_of(session, verification).acr, session.acr_values):
+            self._gateway_sessions.complete(tx, actor, session, verification)
+            return verification
+        if self._means.leads_to_more(tx, session):
+            return verification
+        return Refused(reason=Reason.TOO_WEAK)
 
     def repeats(self, tx: Session, session: GatewaySession, answer: str) -> bool:
         """Tell whether an answer is the one that ended this session well (a double tap)."""
@@ -261,6 +285,8 @@ class Visits:
         ground = self._enrollment.ground(
             tx, session.user, session=session, forced=session.force_enroll
         )
+        if ground is Ground.VOUCHED and session.intent is Intent.VERIFY:
+            return ground if self._means.leads_to_more(tx, session) else None
         if ground and ground.takes_word and self._gateway_sessions.is_trial(session):
             # Nobody knows that it is the user; only in the sandbox nobody is harmed by that.
             sandbox = session.user.organization.environment is Environment.SANDBOX

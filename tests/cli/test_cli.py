@@ -578,8 +578,13 @@ def test_an_operator_rotates_and_deletes_applications(
         "name": "Harbor Notes",
         "redirect_uris": [notes.redirect_uri],
         "organizations": None,
+        "vouches_for_first_factor": False,
         "created_at": listed["created_at"],
     }
+    for answer in ("yes", "no"):
+        told = operator.gets("applications", "vouch", client_id, answer)
+        assert told["vouches_for_first_factor"] is (answer == "yes")
+        assert operator.gets("applications", "list") == [told]
     rotated = operator.gets("applications", "rotate", client_id, "--overlap-seconds", "3600")
     fresh = replace(notes, client_secret=keep_secret(rotated["client_secret"]))
     assert [one.asks(ada).status for one in (notes, fresh)] == [201, 201]

@@ -6,12 +6,14 @@ import pytest
 
 from app.factors import MESSAGE_CODES
 from app.factors.message_code import new_reference, split
+from app.services.assurance import Facts, reached
 
 DUAL = MESSAGE_CODES["dual"]
 
 
 def test_one_of_two_addresses_proves_no_more_than_the_weaker() -> None:
-    assert (DUAL.amr, DUAL.acr) == (("otp",), "urn:gatehouse:acr:email")
+    dual = reached(Facts(kind=DUAL.kind))
+    assert (dual.amr, dual.acr) == (("otp",), "urn:gatehouse:acr:email")
 
 
 @pytest.mark.parametrize(

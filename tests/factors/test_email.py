@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from app.factors import MESSAGE_CODES
+from app.services.assurance import Facts, reached
 
 EMAIL = MESSAGE_CODES["email"]
 
 
 def test_it_earns_what_a_mailbox_proves_and_no_more() -> None:
-    assert (EMAIL.amr, EMAIL.acr) == (("otp",), "urn:gatehouse:acr:email")
+    email = reached(Facts(kind=EMAIL.kind))
+    assert (email.amr, email.acr) == (("otp",), "urn:gatehouse:acr:email")
 
 
 def test_a_code_may_have_as_many_digits_as_the_organization_set() -> None:

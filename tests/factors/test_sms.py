@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from app.factors import MESSAGE_CODES
+from app.services.assurance import Facts, reached
 
 SMS = MESSAGE_CODES["sms"]
 
@@ -35,4 +36,6 @@ def test_what_can_not_be_a_code_is_none(answer: str) -> None:
 
 
 def test_it_earns_what_rfc_8176_calls_it() -> None:
-    assert (SMS.amr, SMS.acr, SMS.hosted) == (("sms", "otp"), "urn:gatehouse:acr:sms", True)
+    sms = reached(Facts(kind=SMS.kind))
+    assert (sms.amr, sms.acr) == (("sms", "otp"), "urn:gatehouse:acr:sms")
+    assert SMS.hosted

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from app.factors import MESSAGE_CODES
+from app.services.assurance import Facts, reached
 
 WHATSAPP = MESSAGE_CODES["whatsapp"]
 
 
 def test_it_earns_no_more_than_a_text_message() -> None:
-    assert (WHATSAPP.amr, WHATSAPP.acr) == (("otp",), "urn:gatehouse:acr:sms")
+    whatsapp = reached(Facts(kind=WHATSAPP.kind))
+    assert (whatsapp.amr, whatsapp.acr) == (("otp",), "urn:gatehouse:acr:sms")
     assert not WHATSAPP.hosted

@@ -7,64 +7,20 @@ import uuid
 from flask import request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
-from wtforms import StringField, TextAreaField
-from wtforms.validators import ValidationError
 
 from app.errors import Invalid
 from app.models import Application
-from app.services import redirect_uris
-from app.services.applications import ApplicationChanges
-from app.services.credentials import checked_name
+from app.services.application_changes import ApplicationChanges
 from app.services.roles import Action
 from app.web.admin import recipes
+from app.web.admin.application_form import ApplicationForm, looked_at
 from app.web.admin.desk import Seat, confirm, done, explain, noun, page, render
-from app.web.admin.once import OnceForm
 from app.web.admin.paging import PER_PAGE, number, pages
 from app.web.admin.secrets import Handover, ReplaceForm, hand_over
-from app.web.admin.told import Checked
 from app.web.support import services
 from app.web.support.headers import allow_requests
 
 blueprint = noun("applications")
-
-
-class ApplicationForm(OnceForm):
-    """What an application is called, and where its users go back to."""
-
-    name = StringField(
-        "Name",
-        validators=[Checked(checked_name, empty=True)],
-        description="Users read it on every page that asks them for a code.",
-        render_kw={"required": True, "maxlength": 100, "autocomplete": "off"},
-    )
-    redirect_uris = TextAreaField(
-        "Redirect addresses",
-        description="One a line. Results are sent to these alone, compared letter by letter. "
-        "https only; http is for localhost.",
-        render_kw={"rows": 4, "required": True, "spellcheck": "false", "autocapitalize": "none"},
-    )
-
-    def validate_redirect_uris(self, field: TextAreaField) -> None:
-        """Demand at least one, and that each can be registered."""
-        looked = looked_at(field.data)
-        wrong = sum(1 for _, reason in looked if reason)
-        if not looked:
-            raise ValidationError("Write at least one.")
-        if len(looked) > redirect_uris.MOST:
-            raise ValidationError(f"There are {len(looked)}. Write {redirect_uris.MOST} at most.")
-        if wrong:
-            raise ValidationError(f"{wrong} of {len(looked)} can’t be registered, as told below.")
-
-    @property
-    def uris(self) -> list[str]:
-        """The addresses, each once."""
-        return [uri for uri, _ in looked_at(self.redirect_uris.data)]
-
-
-def looked_at(typed: str | None) -> list[tuple[str, str | None]]:
-    """Return each address that was typed, once, with what is wrong with it, if anything is."""
-    lines = (line.strip(" \t") for line in (typed or "").replace("\r\n", "\n").split("\n"))
-    return [(uri, redirect_uris.why_not(uri)) for uri in dict.fromkeys(lines) if uri]
 
 
 @blueprint.get("")
@@ -112,6 +68,7 @@ def create(tx: Session, seat: Seat) -> ResponseReturnValue:
             name=form.name.data or "",
             redirect_uris=form.uris,
             organizations=[seat.organization],
+            vouches_for_first_factor=bool(form.vouches_for_first_factor.data),
         )
     except Invalid as invalid:
         explain(form, invalid)
@@ -159,6 +116,7 @@ def edit(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
         formdata=None,
         name=application.name,
         redirect_uris="\n".join(application.redirect_uris),
+        vouches_for_first_factor=application.vouches_for_first_factor,
     )
     return _form_page(seat, form, application)
 
@@ -170,7 +128,11 @@ def save(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
     application, form = _own(tx, seat, client_id), ApplicationForm()
     if not form.validate():
         return _form_page(seat, form, application, status=422)
-    changes = ApplicationChanges(name=form.name.data or "", redirect_uris=form.uris)
+    changes = ApplicationChanges(
+        name=form.name.data or "",
+        redirect_uris=form.uris,
+        vouches_for_first_factor=bool(form.vouches_for_first_factor.data),
+    )
     try:
         services().applications.update(tx, seat.actor, application, changes)
     except Invalid as invalid:

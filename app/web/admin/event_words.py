@@ -111,6 +111,9 @@ WORDS: dict[EventKind, Words] = {
     EventKind.GATEWAY_SESSION_ENTERED: Words("Pages opened", PLAIN),
     EventKind.GATEWAY_SESSION_FAILED: Words("Visit ended after too many wrong codes", BAD),
     EventKind.GATEWAY_SESSION_OPENED: Words("Sent here by the application", PLAIN),
+    EventKind.GATEWAY_SESSION_UNMET: Words(
+        "Left, as no method reached what the application asked", BAD
+    ),
     EventKind.IMPORT_BROUGHT: Words("File of users brought", PLAIN, ": {file}"),
     EventKind.IMPORT_DISCARDED: Words("File of users discarded", PLAIN, ": {file}"),
     EventKind.IMPORT_STARTED: Words("Import of users started", WARN, ": {file}"),
@@ -179,6 +182,7 @@ REFUSALS = {
     Reason.NUMBER_REFUSED.value: "number of a kind that gets no messages",
     Reason.CHANNEL_OFF.value: "channel off",
     Reason.NOT_VOUCHED.value: "nobody vouched for the user",
+    Reason.TOO_WEAK.value: "less than the application asked",
     Reason.ALREADY_ENROLLED.value: "set up before",
 }
 """Why an answer or a message was refused, by the `reason` in an event's detail."""

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.models import Application, Environment, Organization
 from app.services.api_keys import Permission
-from app.services.applications import ApplicationChanges
+from app.services.application_changes import ApplicationChanges
 from app.services.credentials import MOST_OVERLAP
 from app.web.api_v2.access import Caller, call
 from app.web.api_v2.body import Body, Fields, Number, read, read_given, read_query
@@ -25,6 +25,11 @@ _SERVED = (
     "organization, that one."
 )
 
+_VOUCHES = (
+    "Whether its users have proved a first factor, such as a password, before it sends them. Then "
+    "a second one confirmed here makes `mfa` of `amr`. Never for an email."
+)
+
 
 class ApplicationFields(Fields):
     """A new application."""
@@ -36,6 +41,7 @@ class ApplicationFields(Fields):
         description="Absolute https addresses (http for localhost), compared letter by letter.",
     )
     organizations: list[str] | None = Field(None, min_length=1, max_length=500, description=_SERVED)
+    vouches_for_first_factor: bool = Field(False, description=_VOUCHES)
 
     EXAMPLE: ClassVar[Body] = {
         "name": "Intranet",
@@ -56,6 +62,7 @@ class ApplicationUpdate(Fields):
     organizations: list[str] | None = Field(
         None, min_length=1, max_length=500, description=f"In place of all others. {_SERVED}"
     )
+    vouches_for_first_factor: bool = Field(False, description=_VOUCHES)
 
     EXAMPLE: ClassVar[Body] = {"name": "Intranet"}
 
@@ -79,6 +86,7 @@ class ApplicationShown(Answer):
     organizations: list[str] | None = Field(
         description="Slugs of those that it serves; null: all of its environment."
     )
+    vouches_for_first_factor: bool = Field(description=_VOUCHES)
     previous_secret_until: Zoned | None = Field(
         description="Until then the secret before this one works, too."
     )
@@ -104,6 +112,7 @@ def create(tx: Session, caller: Caller) -> ApplicationMade:
         name=fields.name,
         redirect_uris=fields.redirect_uris,
         organizations=_served(tx, caller, fields.organizations),
+        vouches_for_first_factor=fields.vouches_for_first_factor,
     )
     return ApplicationMade(**_shown(application), client_secret=secret)
 
@@ -138,6 +147,9 @@ def update(tx: Session, caller: Caller, client_id: str) -> ApplicationShown:
         redirect_uris=fields.redirect_uris if "redirect_uris" in given else None,
         organizations=(
             _served(tx, caller, fields.organizations) if "organizations" in given else None
+        ),
+        vouches_for_first_factor=(
+            fields.vouches_for_first_factor if "vouches_for_first_factor" in given else None
         ),
     )
     services().applications.update(tx, caller.actor, application, changes)
@@ -187,6 +199,7 @@ def _shown(application: Application) -> dict[str, Any]:
         "name": application.name,
         "redirect_uris": application.redirect_uris,
         "organizations": application.served_domains,
+        "vouches_for_first_factor": application.vouches_for_first_factor,
         "previous_secret_until": services().applications.overlaps_until(application),
         "created_at": application.created_at,
         "updated_at": application.updated_at,

@@ -20,9 +20,10 @@ from app.models import (
     SessionStatus,
 )
 from app.services.api_keys import Permission
+from app.services.assurance import CLASSES
 from app.services.gateway_sessions import Ask
 from app.web.api_v2.access import Caller, call
-from app.web.api_v2.body import Body, Fields, read
+from app.web.api_v2.body import Body, Fields, Number, read
 from app.web.api_v2.wire import OfOrganization, Zoned, place
 from app.web.support import services
 from app.web.support.error_pages import api_error
@@ -30,6 +31,10 @@ from app.web.support.error_pages import api_error
 blueprint = Blueprint(
     "gateway_sessions", __name__, url_prefix="/api/v2/org/<domain>/gateway-sessions"
 )
+
+
+MOST_MAX_AGE = 31_536_000
+"""A year: whatever is longer asks for nothing."""
 
 
 class AskFields(Fields):
@@ -41,6 +46,19 @@ class AskFields(Fields):
     state: str | None = None
     nonce: str | None = None
     locale: str | None = Field(None, max_length=35)
+    acr_values: list[str] = Field(
+        [],
+        max_length=10,
+        description="Classes of which one, or one above it, has to be reached: "
+        f"{', '.join(CLASSES)}. Unknown ones don't count beside known ones.",
+    )
+    max_age: Number | None = Field(
+        None,
+        ge=0,
+        le=MOST_MAX_AGE,
+        description="Seconds since which this browser may have confirmed the user for the "
+        "application, else it is asked anew. 0 always asks.",
+    )
     response_mode: ResponseMode = ResponseMode.QUERY
     intent: Intent = Intent.VERIFY
     force_enroll: bool = False
@@ -73,6 +91,8 @@ class SessionShown(OfOrganization):
     response_mode: ResponseMode
     intent: Intent
     locale: str | None
+    acr_values: list[str] = Field(description="Those that we know of what was asked.")
+    max_age: int | None
     retry_at: Zoned | None = Field(description="When the user's next code is judged, if not now.")
     created_at: Zoned
     expires_at: Zoned
@@ -116,6 +136,8 @@ def create(tx: Session, caller: Caller, domain: str) -> SessionOpened:
         state=fields.state,
         nonce=fields.nonce,
         locale=fields.locale,
+        acr_values=fields.acr_values,
+        max_age=fields.max_age,
         response_mode=fields.response_mode,
         intent=fields.intent,
         force_enroll=fields.force_enroll,
@@ -189,6 +211,8 @@ def _shown(tx: Session, session: GatewaySession) -> dict[str, Any]:
         "response_mode": session.response_mode,
         "intent": session.intent,
         "locale": session.locale,
+        "acr_values": session.acr_values,
+        "max_age": session.max_age,
         "retry_at": services().visits.retry_at(tx, session),
         "created_at": session.created_at,
         "expires_at": session.expires_at,

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.factors import MESSAGE_CODES
 from app.factors.base import Refused
-from app.models import Authenticator, GatewaySession, Intent
+from app.models import Authenticator, GatewaySession, SessionStatus
 from app.services.visits import Step
 from app.web.gateway.done import send_back
 from app.web.gateway.questions import facts_of, progress_of, sent, why_not_sent
@@ -28,6 +28,7 @@ def choose(tx: Session, session: GatewaySession) -> ResponseReturnValue:
         "gateway/choose.html",
         session,
         ways=services().visit_choices.ways(tx, session),
+        more=services().means.leads_to_more(tx, session),
         bypass=services().bypass_codes.fits(tx, session),
     )
 
@@ -64,7 +65,7 @@ def attempt(
         if services().visits.step(tx, session) is not Step.VERIFY:
             return next_page(tx, session)
         return _render(tx, session, authenticator, outcome, answer, status=422)
-    if session.intent is Intent.ENROLL:
+    if session.status is SessionStatus.PENDING:  # something is to be set up next
         return next_page(tx, session)
     return send_back(tx, session)
 
@@ -103,6 +104,8 @@ def progress(
 @page(Step.VERIFY, Step.DUE)
 def recover(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     """Ask for a recovery code."""
+    if not services().visit_recovery.fits(session):
+        return next_page(tx, session)
     refusal = services().visit_recovery.state(tx, session).refusal
     return _render_recovery(tx, session, refusal, status=200)
 
@@ -114,7 +117,8 @@ def attempt_recovery(tx: Session, session: GatewaySession) -> ResponseReturnValu
     answer = CodeForm().answer()
     outcome = services().visit_recovery.answer(tx, user(), session, answer)
     if isinstance(outcome, Refused):
-        if services().visits.step(tx, session) not in {Step.VERIFY, Step.DUE}:
+        on = services().visits.step(tx, session) in {Step.VERIFY, Step.DUE}
+        if not on or not services().visit_recovery.fits(session):
             return next_page(tx, session)
         return _render_recovery(tx, session, outcome, answer, status=422)
     return next_page(tx, session)
@@ -136,6 +140,7 @@ def _render(
         status,
         authenticator=authenticator,
         others=len(services().visits.choices(tx, session)) > 1,
+        more=services().means.leads_to_more(tx, session),
         bypass=services().bypass_codes.fits(tx, session),
         unsent=unsent,
         **facts_of(tx, session, authenticator, refused, typed),

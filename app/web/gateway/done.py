@@ -45,6 +45,13 @@ def blocked(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     )
 
 
+@blueprint.get("/unmet")
+@page(Step.UNMET)
+def unmet(tx: Session, session: GatewaySession) -> ResponseReturnValue:
+    """Say that the application asks for more than the user may use here, and what helps."""
+    return render("gateway/unmet.html", session)
+
+
 @blueprint.get("/due")
 @page(Step.DUE)
 def due(tx: Session, session: GatewaySession) -> ResponseReturnValue:
@@ -70,7 +77,8 @@ def leave(tx: Session, session: GatewaySession) -> ResponseReturnValue:
 @page()
 def cancel(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     """End the visit because the user wants to go back."""
-    services().gateway_sessions.cancel(tx, user(), session)
+    unmet = services().visits.step(tx, session) is Step.UNMET
+    services().gateway_sessions.cancel(tx, user(), session, unmet=unmet)
     return send_back(tx, session)
 
 

@@ -43,6 +43,7 @@ _PAGES = {
     Step.OPEN_LINK: "gateway.link",
     Step.DUE: "gateway.due",
     Step.BLOCKED: "gateway.blocked",
+    Step.UNMET: "gateway.unmet",
     Step.ENDED: "gateway.ended",
 }
 

@@ -83,6 +83,7 @@ def test_a_new_application_s_answer_alone_holds_its_secret(harbor: Harbor) -> No
         "name": "Wiki",
         "redirect_uris": [URI, "http://localhost:8001/callback"],
         "organizations": None,
+        "vouches_for_first_factor": False,
         "previous_secret_until": None,
         "created_at": "2026-03-01T12:00:05Z",
         "updated_at": "2026-03-01T12:00:05Z",
@@ -92,6 +93,23 @@ def test_a_new_application_s_answer_alone_holds_its_secret(harbor: Harbor) -> No
     assert made in listed.json["data"]
     assert not SECRET.search(listed.text)
     assert not SECRET.search(harbor.dump())
+
+
+def test_an_application_vouches_for_the_first_factor_if_it_says_so(harbor: Harbor) -> None:
+    made = creates(harbor.backend, redirect_uris=[URI], vouches_for_first_factor=True).json
+    assert made["vouches_for_first_factor"] is True
+    path = f"/applications/{made['client_id']}"
+    for answer in (False, True):
+        changed = {"vouches_for_first_factor": answer}
+        told = harbor.backend.calls("PATCH", path, json=changed)
+        assert (told.status, told.json["vouches_for_first_factor"]) == (200, answer)
+    renamed = harbor.backend.calls("PATCH", path, json={"name": "Wiki 2"})
+    assert renamed.json["vouches_for_first_factor"] is True
+    odd = harbor.backend.calls("PATCH", path, json={"vouches_for_first_factor": "perhaps"})
+    assert (odd.status, odd.error) == (422, "invalid_request")
+    events = harbor.rows(sa.select(Event).where(Event.kind == "application:updated"))
+    changes = [row.Event.detail["changed"] for row in events]
+    assert changes == ["vouches_for_first_factor", "vouches_for_first_factor", "name"]
 
 
 @ONE_DATABASE

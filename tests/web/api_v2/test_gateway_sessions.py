@@ -67,6 +67,8 @@ def test_the_answer_tells_everything_about_the_session(harbor: Harbor) -> None:
         "response_mode": "form_post",
         "intent": "enroll",
         "locale": "fr",
+        "acr_values": [],
+        "max_age": None,
         "retry_at": None,
         "created_at": "2026-03-01T12:00:05Z",
         "expires_at": "2026-03-01T12:30:05Z",

@@ -1,0 +1,51 @@
+"""Means: with what a user may go on in a visit, so that it reaches what the application asked."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from app.models import Authenticator, GatewaySession, Intent
+from app.services.assurance import suitable, suits
+from app.services.enrollment import MOST_PER_USER
+from app.services.method_settings import MethodSettings
+from app.services.policies import Policies
+from app.services.verification import live
+
+
+class Means:
+    """Tells them; whatever a browser posts, nothing else is taken."""
+
+    def __init__(self, method_settings: MethodSettings, policies: Policies) -> None:
+        self._method_settings = method_settings
+        self._policies = policies
+
+    def kinds(self, tx: Session, session: GatewaySession) -> set[str]:
+        """Return the kinds that may be set up: those that reach what is asked.
+
+        Where a policy lets everybody pass, nobody is made to set up anything because an
+        application wants more.
+        """
+        asks = session.intent is Intent.VERIFY and not session.force_enroll
+        wants_more = asks and session.steps_up
+        if wants_more and self._policies.is_off(tx, session.user, session.application_id):
+            return set()
+        return suitable(self._hosted(tx, session), session.acr_values)
+
+    def choices(self, tx: Session, session: GatewaySession) -> list[Authenticator]:
+        """Return the authenticators that the user may verify with, last used first.
+
+        Those that reach what is asked; if there is none, any that vouches for a new one which
+        does (see `leads_to_more`).
+        """
+        mine = live(tx, session.user, self._hosted(tx, session))
+        suiting = [one for one in mine if suits(one, session.acr_values)]
+        if suiting or len(mine) >= MOST_PER_USER or not self.kinds(tx, session):
+            return suiting
+        return mine
+
+    def leads_to_more(self, tx: Session, session: GatewaySession) -> bool:
+        """Tell whether what the user verifies with only vouches for something to be set up."""
+        return not any(suits(one, session.acr_values) for one in self.choices(tx, session))
+
+    def _hosted(self, tx: Session, session: GatewaySession) -> set[str]:
+        return self._method_settings.hosted(tx, session.user.organization)

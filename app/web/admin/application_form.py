@@ -1,0 +1,56 @@
+"""The form of an application: its name, its addresses, and what it vouches for."""
+
+from __future__ import annotations
+
+from wtforms import BooleanField, StringField, TextAreaField
+from wtforms.validators import ValidationError
+
+from app.services import redirect_uris
+from app.services.credentials import checked_name
+from app.web.admin.once import OnceForm
+from app.web.admin.told import Checked
+
+
+class ApplicationForm(OnceForm):
+    """What an application is called, where its users go back to, and what they proved before."""
+
+    name = StringField(
+        "Name",
+        validators=[Checked(checked_name, empty=True)],
+        description="Users read it on every page that asks them for a code.",
+        render_kw={"required": True, "maxlength": 100, "autocomplete": "off"},
+    )
+    redirect_uris = TextAreaField(
+        "Redirect addresses",
+        description="One a line. Results are sent to these alone, compared letter by letter. "
+        "https only; http is for localhost.",
+        render_kw={"rows": 4, "required": True, "spellcheck": "false", "autocapitalize": "none"},
+    )
+
+    vouches_for_first_factor = BooleanField(
+        "It checks a first factor, such as a password, before it sends users here",
+        description="Then a second one confirmed here counts as two: results say mfa in amr. An "
+        "email never does.",
+    )
+
+    def validate_redirect_uris(self, field: TextAreaField) -> None:
+        """Demand at least one, and that each can be registered."""
+        looked = looked_at(field.data)
+        wrong = sum(1 for _, reason in looked if reason)
+        if not looked:
+            raise ValidationError("Write at least one.")
+        if len(looked) > redirect_uris.MOST:
+            raise ValidationError(f"There are {len(looked)}. Write {redirect_uris.MOST} at most.")
+        if wrong:
+            raise ValidationError(f"{wrong} of {len(looked)} can’t be registered, as told below.")
+
+    @property
+    def uris(self) -> list[str]:
+        """The addresses, each once."""
+        return [uri for uri, _ in looked_at(self.redirect_uris.data)]
+
+
+def looked_at(typed: str | None) -> list[tuple[str, str | None]]:
+    """Return each address that was typed, once, with what is wrong with it, if anything is."""
+    lines = (line.strip(" \t") for line in (typed or "").replace("\r\n", "\n").split("\n"))
+    return [(uri, redirect_uris.why_not(uri)) for uri in dict.fromkeys(lines) if uri]
