@@ -135,7 +135,7 @@ def test_pages_offer_only_what_reaches_the_minimum(harbor: Harbor, outbox: Outbo
     browser = harbor.visits(harbor.ada, acr_values=[OTP])
     assert browser.page.heading == "Enter the code from your authenticator app"
     assert not any(link.endswith(("/choose", "/recover", "/bypass")) for link in browser.page.links)
-    assert "so nothing else counts here" in browser.page.text
+    assert "A recovery code is not enough." in browser.page.text
     browser.goes_to(browser.address("choose"))
     assert "Authenticator app" in browser.page.text
     assert "Email" not in browser.page.text
