@@ -47,6 +47,7 @@ from app.services.magic_link_challenges import MagicLinkChallenges
 from app.services.magic_links import MagicLinks
 from app.services.means import Means
 from app.services.message_codes import MessageCodes
+from app.services.message_log import MessageLog
 from app.services.message_reports import MessageReports
 from app.services.method_settings import MethodSettings
 from app.services.notice_reach import NoticeReach
@@ -118,6 +119,7 @@ class Services:
     sender: Sender
     message_reports: MessageReports
     inbox: Inbox
+    message_log: MessageLog
     overview: Overview
     attention: Attention
     tallies: Tallies
@@ -287,6 +289,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         sender=Sender(config, database, clock, vault, method_settings, provider_accounts),
         message_reports=MessageReports(database, clock, provider_accounts),
         inbox=Inbox(vault),
+        message_log=MessageLog(),
         overview=Overview(clock, tallies, user_states),
         attention=Attention(clock, tallies, method_settings, send_figures),
         tallies=tallies,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -44,6 +45,7 @@ class Message(Base):
     __table_args__ = (
         Index(None, "organization_id", "created_at", "id"),
         Index(None, "organization_id", "channel", "created_at", "id"),
+        Index(None, "organization_id", "status", "created_at", "id"),
         Index(None, "user_id", "channel", "created_at", "id"),
         Index(
             "ix_messages_waiting",
@@ -71,6 +73,8 @@ class Message(Base):
     channel: Mapped[str]
     recipient: Mapped[str]
     """The address as it stood when the message was caused."""
+    country: Mapped[str] = mapped_column(default="")
+    """Of the number, by its code of ISO 3166; empty for e-mail."""
     name: Mapped[str]
     """Of its template in `templates/messages`."""
     language: Mapped[str] = mapped_column(default="en")
@@ -100,6 +104,10 @@ class Message(Base):
     """The provider's last word on it."""
     error: Mapped[str | None]
     """Why it was not sent, or did not arrive: a stable code."""
+    attempts: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    """What each provider said that was asked; see `app.services.send_attempts`."""
+    cost: Mapped[str | None]
+    """What the provider takes for it, as far as it says so, such as `0.0333`."""
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]

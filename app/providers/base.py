@@ -47,10 +47,12 @@ class Sent:
     Attributes:
         provider_id: the vendor's id of it, by which a `Report` comes back.
         detail: the vendor's own words in one line, without the code, the text or the recipient.
+        cost: what the vendor takes for it, as far as it says so at once.
     """
 
     provider_id: str | None
     detail: str
+    cost: str | None = None
 
 
 class DeliveryError(Exception):

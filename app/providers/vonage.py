@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -43,6 +45,7 @@ _TRY_AGAIN = frozenset({"1", "5", "10"})
 _NO_RECIPIENT = frozenset({"33"})
 """The number was given up."""
 _LONGEST_CALLBACK = 100
+_PRICE = re.compile(r"[0-9]{1,6}(\.[0-9]{1,12})?")
 _GSM = set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     "ÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà^{}\\[~]|€"
@@ -185,7 +188,16 @@ def _judged(answer: Answer, outgoing: Outgoing) -> Sent:
     if failed:
         raise _refused(failed[0], outgoing, some=len(failed) < len(parts))
     first = str(parts[0].get("message-id", ""))
-    return Sent(provider_id=first or None, detail=safe(f"status 0, {first}", outgoing))
+    detail = safe(f"status 0, {first}", outgoing)
+    return Sent(provider_id=first or None, detail=detail, cost=_cost(parts))
+
+
+def _cost(parts: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return what the parts cost together, in the account's currency, if each says so."""
+    prices = [str(part.get("message-price", "")) for part in parts]
+    if not all(map(_PRICE.fullmatch, prices)):
+        return None
+    return f"{sum(map(Decimal, prices), Decimal()):f}"
 
 
 def _refused(part: Mapping[str, Any], outgoing: Outgoing, *, some: bool) -> DeliveryError:

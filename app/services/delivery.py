@@ -27,6 +27,7 @@ from app.services.channels import Channels, filled
 from app.services.letters import Letter, sealed
 from app.services.notice_reach import EMAIL, SMS, NoticeReach, Reach
 from app.services.notice_texts import notice
+from app.services.phone_numbers import country_of
 from app.services.sending_limits import SendingLimits
 
 NOTICE_FOR = timedelta(days=3)
@@ -258,6 +259,7 @@ class Delivery:
         captured = organization.environment is Environment.SANDBOX
         message.id = uuid.uuid4()
         message.organization_id = organization.id
+        message.country = country_of(message.recipient)
         message.body = sealed(self._vault, message.id, letter)
         message.status = MessageStatus.CAPTURED if captured else MessageStatus.QUEUED
         message.due_at = None if captured else now

@@ -15,6 +15,7 @@ from app.errors import Refusal
 from app.models import Message, MessageStatus
 from app.providers.base import Callback, Report
 from app.services.provider_accounts import ProviderAccounts
+from app.services.send_attempts import Attempt, attempts_of, kept
 
 PATH = "/providers"
 _ARRIVES_FROM = (
@@ -114,7 +115,13 @@ class MessageReports:
             (MessageStatus.SENT,),
             status=MessageStatus.FAILED,
             error=report.error_code,
+            attempts=kept([*attempts_of(message), self._told(message, report)]),
         )
+
+    def _told(self, message: Message, report: Report) -> Attempt:
+        code = report.error_code or ""
+        provider = message.provider or ""
+        return Attempt(at=self._clock.now(), provider=provider, code=code, reported=True)
 
     def _change(
         self,

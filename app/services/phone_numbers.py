@@ -134,6 +134,16 @@ def parse_e164(value: str) -> PhoneNumber:
     return number
 
 
+def country_of(recipient: str) -> str:
+    """Return the country of a number in E.164; empty for what is none, such as an address."""
+    if not recipient.startswith("+"):
+        return ""
+    try:
+        return parse(recipient).country
+    except Invalid:
+        return ""
+
+
 def checked_phone_number(value: str) -> str:
     """Return the number in E.164, such as +33612345678.
 

@@ -12,6 +12,7 @@ class Action(StrEnum):
 
     SEE_OVERVIEW = "see the overview"
     SEE_USERS = "see users"
+    SEE_MESSAGES = "see what became of messages"
     SEE_SETTINGS = "see settings"
     SEE_ADMINISTRATORS = "see administrators"
     SEE_AUDIT = "see the audit record"
@@ -38,7 +39,7 @@ class Action(StrEnum):
     CHANGE_ADMINISTRATORS = "change administrators"
 
 
-_SEEN_BY_ALL = {Action.SEE_OVERVIEW, Action.SEE_USERS}
+_SEEN_BY_ALL = {Action.SEE_OVERVIEW, Action.SEE_USERS, Action.SEE_MESSAGES}
 _READ = {
     *_SEEN_BY_ALL,
     Action.SEE_SETTINGS,

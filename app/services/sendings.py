@@ -31,16 +31,12 @@ from app.services.letters import Letter, opened
 from app.services.message_reports import reported_at
 from app.services.method_settings import MethodSettings
 from app.services.provider_accounts import Carrier, ProviderAccounts
+from app.services.send_attempts import Attempt, attempts_of, kept
 from app.services.send_claims import Claim, Claims
+from app.services.send_course import Course, named
 
 DEADLINE = timedelta(seconds=10)
 """So long one provider has to take a message."""
-MOST_DOUBTS = 2
-"""So often a message is handed over that may have arrived.
-
-A lost answer counts as a failure, for a person waits, and the same code twice does no harm. But
-somebody pays for each.
-"""
 _LONGEST_WAIT = timedelta(hours=1)
 NO_PROVIDER, EXPIRED, WITHDRAWN, BROKEN = "no_provider", "expired", "withdrawn", "internal_error"
 _WORDS = {
@@ -61,37 +57,6 @@ class _Job:
     letter: Letter = field(repr=False)
     carriers: list[Carrier]
     sender: str | None
-
-
-@dataclass
-class _Course:
-    """How far the sending of a message has come."""
-
-    claim: Claim
-    doubts: int
-    failures: list[DeliveryError] = field(default_factory=list)
-    last: dict[str, object] = field(default_factory=dict)
-    """What the row is to tell of the last failure."""
-
-    def failed(self, carrier: Carrier, error: DeliveryError) -> None:
-        self.failures.append(error)
-        self.doubts += error.maybe_sent
-        self.last = {
-            **_named(carrier),
-            "detail": error.detail,
-            "error": error.code,
-            "doubts": self.doubts,
-        }
-
-    @property
-    def is_over(self) -> bool:
-        """Whether no provider is to be asked any more, now or later."""
-        return self.doubts >= MOST_DOUBTS or any(one.undeliverable for one in self.failures)
-
-    @property
-    def is_hopeless(self) -> bool:
-        """Whether trying again is useless."""
-        return self.is_over or all(one.permanent for one in self.failures)
 
 
 class Sendings:
@@ -158,7 +123,7 @@ class Sendings:
 
     def _try_each(self, claim: Claim, job: _Job) -> None:
         """Hand it to the first who takes it."""
-        course = _Course(claim, job.message.doubts)
+        course = Course(claim, job.message.doubts, attempts_of(job.message))
         for carrier in job.carriers:
             if not self._may_go_on(course):
                 return
@@ -166,7 +131,7 @@ class Sendings:
             if isinstance(outcome, Sent):
                 self._sent(course, carrier, outcome)
                 return
-            course.failed(carrier, outcome)
+            course.failed(carrier, outcome, self._clock.now())
             if course.is_over:
                 break
         if course.is_hopeless:
@@ -174,7 +139,7 @@ class Sendings:
         else:
             self._again(course.claim, **course.last)
 
-    def _may_go_on(self, course: _Course) -> bool:
+    def _may_go_on(self, course: Course) -> bool:
         """Tell whether the next provider may be asked; if not, the row says so."""
         now = self._clock.now()
         if self._stopped.is_set():
@@ -219,16 +184,20 @@ class Sendings:
         log.warning("provider_failed", message=str(message.id), provider=kind, error=told.code)
         return told
 
-    def _sent(self, course: _Course, carrier: Carrier, sent: Sent) -> None:
+    def _sent(self, course: Course, carrier: Carrier, sent: Sent) -> None:
+        now = self._clock.now()
+        taken = Attempt(at=now, provider=carrier.name, detail=sent.detail)
         self._end(
             course.claim,
             MessageStatus.SENT,
-            **_named(carrier),
+            **named(carrier),
             provider_message_id=sent.provider_id,
             detail=sent.detail,
             error=None,
             doubts=course.doubts,
-            sent_at=self._clock.now(),
+            attempts=kept([*course.attempts, taken]),
+            cost=sent.cost,
+            sent_at=now,
         )
 
     def _without_carrier(self, claim: Claim, job: _Job) -> None:
@@ -282,13 +251,6 @@ def _lost(claim: Claim) -> None:
 
 def _why(code: str) -> dict[str, str]:
     return {"error": code, "detail": _WORDS[code]}
-
-
-def _named(carrier: Carrier) -> dict[str, object]:
-    return {
-        "provider_account_id": carrier.row.id if carrier.row else None,
-        "provider": carrier.name,
-    }
 
 
 def _wait(tries: int) -> timedelta:

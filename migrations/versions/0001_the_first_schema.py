@@ -1030,6 +1030,7 @@ def upgrade() -> None:
         sa.Column("challenge_id", sa.String(), nullable=True),
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("recipient", sa.String(), nullable=False),
+        sa.Column("country", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("language", sa.String(), nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
@@ -1045,6 +1046,8 @@ def upgrade() -> None:
         sa.Column("provider_message_id", sa.String(), nullable=True),
         sa.Column("detail", sa.String(), nullable=True),
         sa.Column("error", sa.String(), nullable=True),
+        sa.Column("attempts", sa.JSON(), nullable=False),
+        sa.Column("cost", sa.String(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
@@ -1088,6 +1091,13 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_messages_organization_id_messages_created_at_messages_id"),
             ["organization_id", "created_at", "id"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f(
+                "ix_messages_organization_id_messages_status_messages_created_at_messages_id"
+            ),
+            ["organization_id", "status", "created_at", "id"],
             unique=False,
         )
         batch_op.create_index(
@@ -1170,6 +1180,11 @@ def downgrade() -> None:
             batch_op.f("ix_messages_user_id_messages_channel_messages_created_at_messages_id")
         )
         batch_op.drop_index(batch_op.f("ix_messages_provider_account_id"))
+        batch_op.drop_index(
+            batch_op.f(
+                "ix_messages_organization_id_messages_status_messages_created_at_messages_id"
+            )
+        )
         batch_op.drop_index(
             batch_op.f("ix_messages_organization_id_messages_created_at_messages_id")
         )

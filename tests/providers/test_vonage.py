@@ -174,6 +174,27 @@ def test_all_parts_of_a_long_message_are_one_message(vonage: Vonage, gateway: We
 
 
 @pytest.mark.parametrize(
+    ("prices", "cost"),
+    [
+        (("0.03330000",), "0.03330000"),
+        (("0.0333", "0.0333"), "0.0666"),
+        (("0.0333", None), None),
+        ((None,), None),
+        (("dear",), None),
+        (("NaN",), None),
+        (("Infinity", "-Infinity"), None),
+        (("1E+999999",), None),
+    ],
+)
+def test_what_it_costs_is_told_as_far_as_vonage_says_it(
+    prices: tuple[str | None, ...], cost: str | None, vonage: Vonage, gateway: Web
+) -> None:
+    parts = [{**TAKEN, **({"message-price": one} if one else {})} for one in prices]
+    gateway.answers(200, told(*parts))
+    assert send(vonage).cost == cost
+
+
+@pytest.mark.parametrize(
     "body", [b"", b"<html>", b"{}", b'{"messages": []}', b'{"messages": [1]}', b'{"messages": {}}']
 )
 def test_a_yes_that_vonage_did_not_say_is_no_sending(

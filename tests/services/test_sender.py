@@ -30,6 +30,7 @@ from app.providers.base import Outgoing
 from app.services import sendings
 from app.services.audit import OPERATOR
 from app.services.delivery import NOTICE_FOR
+from app.services.send_attempts import MOST_KEPT, attempts_of
 from app.services.send_claims import HELD_FOR, _in_turn
 from app.services.sender import Sender
 from tests.conftest import FixedClock
@@ -300,6 +301,21 @@ def test_a_provider_that_is_not_there_falls_back_at_once(office: Office, server:
     row = office.row(posted)
     assert (row.status, row.provider_account_id) == (MessageStatus.SENT, second.id)
     assert (row.provider, row.error) == ("Number 2", None)
+    told = [(one.provider, one.code, one.doubtful) for one in attempts_of(row)]
+    assert told == [("Number 1", "unreachable", False), ("Number 2", "", False)]
+
+
+def test_only_the_newest_attempts_are_kept(office: Office) -> None:
+    office.mail_server(closed_port())
+    posted = office.notice()
+    for _ in range(MOST_KEPT + 2):
+        assert office.sends()
+        due = office.row(posted).due_at
+        assert due is not None
+        office.clock.moment = due
+    row = office.row(posted)
+    assert row.tries == MOST_KEPT + 2
+    assert len(attempts_of(row)) == MOST_KEPT
 
 
 def test_the_first_in_order_is_asked_first(office: Office, server: Post) -> None:
@@ -377,6 +393,7 @@ def test_what_may_have_arrived_twice_is_sent_no_third_time(
         assert office.sends()
     row = office.row(posted)
     assert (row.status, row.error, row.doubts) == (MessageStatus.FAILED, "timeout", 2)
+    assert [one.doubtful for one in attempts_of(row)] == [True, True]
     assert row.body is None
     assert server.mails == []
 

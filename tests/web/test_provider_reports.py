@@ -20,6 +20,7 @@ from app.models import Message, MessageStatus, ProviderAccount
 from app.services import sendings
 from app.services.audit import OPERATOR
 from app.services.message_reports import reported_at, short
+from app.services.send_attempts import attempts_of
 from tests import actors
 from tests.actors import keep_secret
 from tests.conftest import FixedClock, Harbor, make_config, stage
@@ -137,6 +138,9 @@ def test_a_signed_report_tells_why_a_message_failed(desk: Desk) -> None:
     row = desk.row(posted)
     assert (row.status, row.error) == (MessageStatus.FAILED, "twilio_30003")
     assert row.delivered_at is None
+    taken, reported = attempts_of(row)
+    assert (taken.code, taken.reported) == ("", False)
+    assert (reported.code, reported.reported) == ("twilio_30003", True)
 
 
 def test_that_it_is_on_its_way_is_known(desk: Desk) -> None:

@@ -32,7 +32,7 @@ from app.web.admin import (
     user_ways_in,
     users,
 )
-from app.web.admin.messages import channels, limits, provider_trials, providers, risk, texts
+from app.web.admin.messages import channels, limits, log, provider_trials, providers, risk, texts
 from app.web.support.locale import speak
 
 __all__ = [
@@ -73,6 +73,7 @@ def init_app(app: Flask) -> None:
         providers,
         texts,
         limits,
+        log,
         branding,
         inbox,
         applications,

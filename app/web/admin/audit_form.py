@@ -24,7 +24,7 @@ from app.web.support import services
 FIELDS = ("kind", "user", "by", "application", "since", "until", "address")
 
 _ACTOR = re.compile(r"(administrator|api_key|application):[0-9a-f-]{36}")
-_DAYS = (date(2000, 1, 1), date(2999, 12, 31))
+DAYS = (date(2000, 1, 1), date(2999, 12, 31))
 """Nothing happened before, and nobody will look after."""
 
 
@@ -135,7 +135,7 @@ class FilterForm(Form):  # type: ignore[misc]
 
 
 def _demand_day(field: DateField) -> None:
-    if field.data and not _DAYS[0] <= field.data <= _DAYS[1]:
+    if field.data and not DAYS[0] <= field.data <= DAYS[1]:
         raise ValidationError("Choose a day from the year 2000 on.")
 
 
