@@ -12,11 +12,14 @@ import signal
 import sys
 from datetime import timedelta
 
+from sqlalchemy.orm import configure_mappers
+
 from app.cli import main
 from app.services import send_claims, sendings
 
 held, deadline = map(float, sys.stdin.readline().split())
 send_claims.HELD_FOR, sendings.DEADLINE = timedelta(seconds=held), timedelta(seconds=deadline)
+configure_mappers()
 gc.freeze()
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that are killed
 for _ in sys.stdin:

@@ -100,12 +100,10 @@ def senders(server: Post, config: Config, tmp_path: Path) -> Iterator[Senders]:
 def test_killed_senders_lose_no_message_and_send_none_to_a_wrong_address(
     senders: Senders, server: Post, config: Config
 ) -> None:
-    """200 codes, and every quarter of a second or so a sender dies, some with a mail half said."""
+    """200 codes, and every half a second or so a sender dies, more of them with a mail half said."""
     wired = wire(config)
     office = Office(wired, FixedClock(wired.clock.now()))
     office.mail_server(server)
-    for _ in range(ALIVE):
-        senders.starts()
     server.seconds = 0.05
 
     def dies_with_the_mail_in_its_hand(mail: Mail) -> None:
@@ -113,9 +111,11 @@ def test_killed_senders_lose_no_message_and_send_none_to_a_wrong_address(
             senders.loses()
 
     server.meanwhile = dies_with_the_mail_in_its_hand
-    posted = office.codes(MESSAGES)
+    posted = office.codes(MESSAGES)  # while the nursery is imported
+    for _ in range(ALIVE):
+        senders.starts()
     while senders.killed < KILLS and office.statuses() != {"sent": MESSAGES}:
-        time.sleep(secrets.randbelow(250) / 1000)
+        time.sleep(secrets.randbelow(1000) / 1000)
         senders.loses()
     wait_for(lambda: office.statuses() == {"sent": MESSAGES}, 60)
 
