@@ -108,11 +108,16 @@ class Report:
         provider_id: the vendor's id of it, as `Sent` told it.
         status: `sent`: it has left the vendor; `delivered`: it has arrived.
         error_code: why it failed, such as `twilio_30003`.
+        message_id: our own id of it, where the vendor signed that, too.
+        signs_address: whether the vendor signed the address at which it reports, which names the
+            message.
     """
 
     provider_id: str
     status: Literal["sent", "delivered", "failed"]
     error_code: str | None = None
+    message_id: str | None = None
+    signs_address: bool = False
 
 
 class Forged(Exception):

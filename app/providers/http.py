@@ -152,7 +152,7 @@ class HttpGateway:
             return None
         why = one_line(str(told.get("error_code") or "failed"))[:_LONGEST_CODE]
         error = f"http_{why}" if status == "failed" else None
-        return Report(provider_id=name, status=status, error_code=error)
+        return Report(provider_id=name, status=status, error_code=error, message_id=name)
 
     def _headers(
         self, account: Account, outgoing: Outgoing, format_: str, body: bytes

@@ -112,7 +112,7 @@ class Twilio:
             return None
         why = form.get("ErrorCode") or said
         error = f"twilio_{why}" if status == "failed" else None
-        return Report(provider_id=name, status=status, error_code=error)
+        return Report(provider_id=name, status=status, error_code=error, signs_address=True)
 
     def _ask(
         self, account: Account, fields: list[tuple[str, str]], outgoing: Outgoing, seconds: float

@@ -144,7 +144,12 @@ class Vonage:
             return None
         why = receipt.get("err-code", "0")
         error = f"vonage_receipt_{why}" if status == "failed" else None
-        return Report(provider_id=receipt["messageId"], status=status, error_code=error)
+        return Report(
+            provider_id=receipt["messageId"],
+            status=status,
+            error_code=error,
+            message_id=receipt.get("client-ref"),
+        )
 
 
 def _fields(account: Account, outgoing: Outgoing) -> dict[str, str]:

@@ -13,7 +13,7 @@ from app.config import Config
 from app.db import Database
 from app.errors import Refusal
 from app.models import Message, MessageStatus
-from app.providers.base import Callback, Report
+from app.providers.base import Callback, Forged, Report
 from app.services.provider_accounts import ProviderAccounts
 from app.services.send_attempts import Attempt, attempts_of, kept
 
@@ -63,7 +63,7 @@ class MessageReports:
             Whether the account and its message are known.
 
         Raises:
-            Forged: the vendor did not sign it.
+            Forged: the vendor did not sign it, or signed it about another message.
             Refusal: `too_early`; the vendor may say it again, once the message counts as sent.
         """
         with self._database.reading() as tx:
@@ -74,8 +74,11 @@ class MessageReports:
         if message.organization_id != carrier.row.organization_id:
             return False
         report = carrier.provider.report(carrier.account, callback)
-        if report is not None:
-            self._write(message, report)
+        if report is None:
+            return True
+        if report.message_id not in {None, str(message.id)}:
+            raise Forged(carrier.row.kind)  # one that was heard before, at another address
+        self._write(message, report)
         return True
 
     def _write(self, message: Message, report: Report) -> None:
@@ -131,11 +134,13 @@ class MessageReports:
         **values: object,
     ) -> None:
         known = Message.provider_message_id
+        is_it = known == report.provider_id
+        if report.signs_address or report.message_id is not None:
+            is_it = sa.or_(known.is_(None), is_it)  # before its own answer was written down
         change = sa.update(Message).where(
             Message.id == message.id,
             Message.status.in_(before),
-            # Another provider may have taken it in the end.
-            sa.or_(known.is_(None), known == report.provider_id),
+            is_it,  # another provider may have taken it in the end
         )
         with self._database.writing() as tx:
             tx.execute(change.values(**values))

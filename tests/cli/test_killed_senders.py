@@ -100,7 +100,7 @@ def senders(server: Post, config: Config, tmp_path: Path) -> Iterator[Senders]:
 def test_killed_senders_lose_no_message_and_send_none_to_a_wrong_address(
     senders: Senders, server: Post, config: Config
 ) -> None:
-    """200 codes, and every half a second or so a sender dies, more of them with a mail half said."""
+    """200 codes; twice a second or so a sender dies, more of them with a mail half said."""
     wired = wire(config)
     office = Office(wired, FixedClock(wired.clock.now()))
     office.mail_server(server)

@@ -280,9 +280,11 @@ def report(http: HttpGateway, body: Any, secret: str = SECRET, **changed: Any) -
 def test_a_signed_report_says_what_became_of_it(http: HttpGateway) -> None:
     for status in ("sent", "delivered"):
         told = report(http, {"id": "m-1", "status": status})
-        assert told == Report(provider_id="m-1", status=status)  # type: ignore[arg-type]
+        assert told == Report(provider_id="m-1", status=status, message_id="m-1")  # type: ignore[arg-type]
     failed = report(http, {"id": "m-1", "status": "failed", "error_code": "no\nroute"})
-    assert failed == Report(provider_id="m-1", status="failed", error_code="http_no route")
+    assert failed == Report(
+        provider_id="m-1", status="failed", error_code="http_no route", message_id="m-1"
+    )
     for body in ({}, {"id": "m-1"}, {"id": "m-1", "status": "read"}, {"id": 7, "status": "sent"}):
         assert report(http, body) is None
     for raw in (b"null", b"[1]", b"", b"x"):

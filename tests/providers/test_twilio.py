@@ -487,7 +487,9 @@ def test_a_report_says_what_became_of_it(
     form = {name: "SM1", field: said, "To": NUMBER, "AccountSid": ACCOUNT}
     if error == "twilio_30003":
         form["ErrorCode"] = "30003"
-    wanted = status and Report(provider_id="SM1", status=status, error_code=error)
+    wanted = status and Report(
+        provider_id="SM1", status=status, error_code=error, signs_address=True
+    )
     assert twilio.report(account(), signed(form)) == wanted
 
 

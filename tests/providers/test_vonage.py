@@ -293,7 +293,9 @@ def test_a_receipt_says_what_became_of_it_however_it_comes(
 ) -> None:
     receipt = {**RECEIPT, "status": said, "err-code": "6" if error else "0"}
     name = TAKEN["message-id"]
-    wanted = status and Report(provider_id=name, status=status, error_code=error)
+    wanted = status and Report(
+        provider_id=name, status=status, error_code=error, message_id="a&b=c"
+    )
     for callback in ways(signed(receipt)):
         assert vonage.report(account(), callback) == wanted
 

@@ -49,6 +49,15 @@ class Desk:
         values = {"url": self.gateway.url, "signing_secret": keep_secret(SECRET)}
         return self.office.account("http", ["sms"], values)
 
+    def vonage_account(self, secret: str) -> ProviderAccount:
+        values = {
+            "api_key": "abcd1234",
+            "api_secret": keep_secret("an API secret"),
+            "sms_from": "Harbor",
+            "signature_secret": secret,
+        }
+        return self.office.account("vonage", ["sms"], values)
+
     def code(self) -> Posted:
         self.number += 1
         phone = f"+336123456{self.number:02d}"
@@ -89,6 +98,24 @@ class Desk:
 
     def row(self, posted: Posted) -> Message:
         return self.office.row(posted)
+
+
+def signed_report(posted: Posted) -> tuple[str, dict[str, str]]:
+    """Return what any gateway says of a message that arrived."""
+    body = json.dumps({"id": str(posted.id), "status": "delivered"})
+    now = datetime.now(UTC)  # noqa: TID251 (the library that checks has no other clock)
+    return body, {
+        "Content-Type": "application/json",
+        "webhook-id": "report-1",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(SECRET).sign("report-1", now, body),
+    }
+
+
+def receipt_of(secret: str, **fields: str) -> str:
+    """Return a receipt as Vonage signs it, for the address."""
+    said = "".join(f"&{name}={fields[name]}" for name in sorted(fields))
+    return urlencode({**fields, "sig": hmac.digest(secret.encode(), said.encode(), "sha256").hex()})
 
 
 def signed_by(token: str, url: str, form: dict[str, str]) -> str:
@@ -160,14 +187,7 @@ def test_any_gateway_reports_by_the_id_that_it_was_given(desk: Desk) -> None:
     account = desk.http_account()
     posted = desk.code()
     assert quay.sends()
-    body = json.dumps({"id": str(posted.id), "status": "delivered"})
-    now = datetime.now(UTC)  # noqa: TID251 (the library that checks has no other clock)
-    headers = {
-        "Content-Type": "application/json",
-        "webhook-id": "report-1",
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Webhook(SECRET).sign("report-1", now, body),
-    }
+    body, headers = signed_report(posted)
     path = desk.address(posted, account).removeprefix(BASE)
     forged = {**headers, "webhook-signature": "v1,AAAA"}
     assert desk.harbor.wire.request("POST", path, data=body.encode(), headers=forged).status == 403
@@ -183,22 +203,14 @@ def test_vendors_that_report_by_get_are_heard(desk: Desk) -> None:
             tx, OPERATOR, tx.merge(desk.twilio)
         )
     )
-    values = {
-        "api_key": "abcd1234",
-        "api_secret": keep_secret("an API secret"),
-        "sms_from": "Harbor",
-        "signature_secret": secret,
-    }
-    account = desk.office.account("vonage", ["sms"], values)
+    account = desk.vonage_account(secret)
     posted = desk.code()
     desk.gateway.answers(200, {"messages": [{"status": "0", "message-id": "V1"}]})
     assert desk.office.sends()
     assert desk.gateway.only.form["callback"] == desk.address(posted, account)
-    receipt = {"messageId": "V1", "status": "delivered", "err-code": "0"}
-    said = "".join(f"&{name}={receipt[name]}" for name in sorted(receipt))
-    receipt["sig"] = hmac.digest(secret.encode(), said.encode(), "sha256").hex()
+    receipt = receipt_of(secret, messageId="V1", status="delivered", **{"err-code": "0"})
     path = desk.address(posted, account).removeprefix(BASE)
-    assert desk.harbor.wire.request("GET", f"{path}?{urlencode(receipt)}").status == 204
+    assert desk.harbor.wire.request("GET", f"{path}?{receipt}").status == 204
     assert desk.row(posted).status is MessageStatus.DELIVERED
 
 
@@ -244,6 +256,36 @@ def test_a_report_about_another_message_changes_nothing(desk: Desk) -> None:
     reply = desk.reports(posted, "delivered", MessageSid="SM" + "9" * 32)
     assert reply.status == 204
     assert desk.row(posted).status is MessageStatus.SENT
+
+
+def test_a_report_that_was_heard_of_one_message_says_nothing_of_another(desk: Desk) -> None:
+    """Signed by any gateway, and posted again where another message still waits."""
+    account = desk.http_account()
+    posted, waiting = desk.sent(), desk.code()
+    body, headers = signed_report(posted)
+    path = desk.address(waiting, account).removeprefix(BASE)
+    reply = desk.harbor.wire.request("POST", path, data=body.encode(), headers=headers)
+    assert reply.status == 403
+    assert desk.row(waiting).status is MessageStatus.QUEUED
+    assert desk.row(waiting).body is not None
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_receipt_of_vonage_says_nothing_of_another_message(desk: Desk, named: bool) -> None:
+    secret = keep_secret("the signature secret")
+    account = desk.vonage_account(secret)
+    posted, waiting = desk.sent(), desk.code()
+    name = {"client-ref": str(posted.id)} if named else {}
+    receipt = receipt_of(secret, messageId="V1", status="delivered", **name)
+    path = desk.address(waiting, account).removeprefix(BASE)
+    reply = desk.harbor.wire.request("GET", f"{path}?{receipt}")
+    assert reply.status == (403 if named else 204)
+    assert desk.row(waiting).status is MessageStatus.QUEUED
+    right = receipt_of(
+        secret, messageId="V2", status="delivered", **{"client-ref": str(waiting.id)}
+    )
+    assert desk.harbor.wire.request("GET", f"{path}?{right}").status == 204
+    assert desk.row(waiting).status is MessageStatus.DELIVERED
 
 
 SOMEBODY = uuid.UUID("5f0c7d0a-4c5e-4f0e-9d55-0b8f3f1f6a01")

@@ -19,7 +19,7 @@ from tests.conftest import PATIENCE, FixedClock, Harbor, OverHttp, free_port, se
 from tests.office import Office, settings
 from tests.providers.servers import Authority, Post, Web, post, web
 
-SIGNING_SECRET = "whsec_" + "c2lnbmluZyBzZWNyZXQgb2YgdGhlIHRlc3Rz"  # noqa: S105
+SIGNING_SECRET = "whsec_" + "c2lnbmluZyBzZWNyZXQgb2YgdGhlIHRlc3Rz"
 
 
 @pytest.fixture
