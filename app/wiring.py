@@ -63,6 +63,7 @@ from app.services.retention import Retention
 from app.services.seal_checks import SealChecks
 from app.services.seals import Seals
 from app.services.send_figures import SendFigures
+from app.services.send_troubles import SendTroubles
 from app.services.sender import Sender
 from app.services.sending_limits import SendingLimits
 from app.services.sending_rules import Rulebook
@@ -291,7 +292,13 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         inbox=Inbox(vault),
         message_log=MessageLog(),
         overview=Overview(clock, tallies, user_states),
-        attention=Attention(clock, tallies, method_settings, send_figures),
+        attention=Attention(
+            clock,
+            tallies,
+            method_settings,
+            send_figures,
+            SendTroubles(clock, channels, provider_accounts),
+        ),
         tallies=tallies,
         recovery=recovery,
         enrollment=enrollment,

@@ -29,6 +29,7 @@ from app.services.application_reach import select_applications, select_serving
 from app.services.method_settings import MethodSettings
 from app.services.overview import People
 from app.services.send_figures import SendFigures
+from app.services.send_troubles import SendTroubles
 from app.services.tallies import DAY, Tallies, count
 from app.services.user_states import UserStatus
 
@@ -50,9 +51,14 @@ class Matter(StrEnum):
     METHODS_OFF = "methods_off"
     BUDGET_SPENT = "budget_spent"
     """No code is sent by the phone network before the next month."""
+    UNCARRIED = "uncarried"
+    """A channel is on, and nobody carries its messages."""
+    CHANNEL_BROKEN = "channel_broken"
+    """Nothing goes out by a channel, though somebody should carry it."""
     SENDS_CAPPED = "sends_capped"
     """The same for today: as many were sent as an organization may in a day."""
     REFUSALS = "refusals"
+    MESSAGES_FAILED = "messages_failed"
     BUDGET_LOW = "budget_low"
     LOCKED = "locked"
     OVERDUE = "overdue"
@@ -96,11 +102,13 @@ class Attention:
         tallies: Tallies,
         method_settings: MethodSettings,
         send_figures: SendFigures,
+        send_troubles: SendTroubles,
     ) -> None:
         self._clock = clock
         self._tallies = tallies
         self._method_settings = method_settings
         self._send_figures = send_figures
+        self._send_troubles = send_troubles
 
     def needed(self, tx: Session, organization: Organization, people: People) -> list[Found]:
         """Return all that needs attention, the most pressing first.
@@ -112,6 +120,7 @@ class Attention:
             *self._unsealed(tx),
             *self._methods_off(tx, organization, people),
             *self._sends(tx, organization),
+            *self._messages(tx, organization),
             *self._refusals(tx, organization),
             *_people(people),
             *self._deadlines(tx, organization, people),
@@ -144,6 +153,15 @@ class Attention:
             yield Found(matter=Matter.BUDGET_LOW, number=budget.sent, usual=budget.most)
         if capped := self._send_figures.capped_today(tx, organization):
             yield Found(matter=Matter.SENDS_CAPPED, number=capped)
+
+    def _messages(self, tx: Session, organization: Organization) -> Iterator[Found]:
+        troubles = self._send_troubles.of(tx, organization)
+        for channel in troubles.uncarried:
+            yield Found(matter=Matter.UNCARRIED, name=channel)
+        for channel, number in troubles.broken.items():
+            yield Found(matter=Matter.CHANNEL_BROKEN, name=channel, number=number)
+        if troubles.failed:
+            yield Found(matter=Matter.MESSAGES_FAILED, number=troubles.failed)
 
     def _refusals(self, tx: Session, organization: Organization) -> Iterator[Found]:
         """Compare the last 24 hours with the two weeks that were over before them."""

@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.services.attention import Found, Matter
 from app.services.audit import EventKind
 from app.services.roles import Action
 from app.services.user_states import UserStatus
+from app.web.admin import message_matters
 from app.web.admin.desk import Seat
+from app.web.admin.matter_words import Told, number_of
 from app.web.support.pages import clock, day
-
-
-@dataclass(frozen=True, kw_only=True)
-class Told:
-    """One matter as the page says it.
-
-    Attributes:
-        tone: a class of the look: `warn`, `bad`, or empty.
-        endpoint: of the page that settles it.
-        button: what the way there is called.
-        needs: what a role must allow for that page.
-    """
-
-    icon: str
-    title: str
-    says: str
-    endpoint: str
-    button: str
-    needs: Action
-    tone: str = ""
-    values: dict[str, str] = field(default_factory=dict)
 
 
 def told(seat: Seat, found: Iterable[Found], without: Collection[Matter] = ()) -> list[Told]:
@@ -43,12 +23,6 @@ def told(seat: Seat, found: Iterable[Found], without: Collection[Matter] = ()) -
     """
     words = [_WORDS[one.matter](one) for one in found if one.matter not in without]
     return [one for one in words if seat.may(one.needs)]
-
-
-def number_of(number: int, noun: str, verb: str = "", verbs: str = "") -> str:
-    """Return how many there are, such as `1 user is` or `4 users are`."""
-    name, does = (noun, verb) if number == 1 else (f"{noun}s", verbs)
-    return f"{number:,} {name} {does}".rstrip()
 
 
 def _when(at: datetime | None) -> str:
@@ -76,47 +50,6 @@ def _methods_off(found: Found) -> Told:
         endpoint="admin_methods.index",
         button="Choose methods",
         needs=Action.SEE_SETTINGS,
-    )
-
-
-def _budget_spent(found: Found) -> Told:
-    return Told(
-        icon="warning",
-        tone="bad",
-        title="The month’s budget for messages is spent",
-        says=f"All {found.number:,} are sent. No code goes out by text message, WhatsApp or call "
-        f"before {day(found.at) if found.at else ''}.",
-        endpoint="admin_audit.index",
-        values={"kind": EventKind.SENDING_BUDGET_SPENT.value},
-        button="See when it ended",
-        needs=Action.SEE_AUDIT,
-    )
-
-
-def _budget_low(found: Found) -> Told:
-    return Told(
-        icon="warning",
-        tone="warn",
-        title="Most of the month’s budget for messages is spent",
-        says=f"{found.number:,} of {found.usual:,} are sent. At the last one, sending stops.",
-        endpoint="admin_audit.index",
-        values={"kind": EventKind.SENDING_BUDGET_ALARMED.value},
-        button="See the alarm",
-        needs=Action.SEE_AUDIT,
-    )
-
-
-def _sends_capped(found: Found) -> Told:
-    return Told(
-        icon="warning",
-        tone="bad",
-        title="No more codes are sent by phone today",
-        says=f"The day’s cap is reached; {number_of(found.number, 'message', 'was', 'were')} "
-        "refused since. Look who causes them.",
-        endpoint="admin_audit.index",
-        values={"kind": EventKind.SENDING_REFUSED.value},
-        button="See refused messages",
-        needs=Action.SEE_AUDIT,
     )
 
 
@@ -248,12 +181,10 @@ def _key_rotated(found: Found) -> Told:
 
 
 _WORDS: dict[Matter, Callable[[Found], Told]] = {
+    **message_matters.WORDS,
     Matter.UNSEALED: _unsealed,
     Matter.METHODS_OFF: _methods_off,
-    Matter.BUDGET_SPENT: _budget_spent,
-    Matter.SENDS_CAPPED: _sends_capped,
     Matter.REFUSALS: _refusals,
-    Matter.BUDGET_LOW: _budget_low,
     Matter.LOCKED: _locked,
     Matter.OVERDUE: _overdue,
     Matter.DEADLINE: _deadline,

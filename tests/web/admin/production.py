@@ -9,8 +9,9 @@ from typing import Any
 
 from app.models import Environment, Organization, ProviderAccount, Role
 from app.services.audit import OPERATOR
-from tests.actors import Administrator
+from tests.actors import Administrator, keep_secret
 from tests.conftest import FixedClock, Harbor, stage
+from tests.office import Office
 from tests.providers.servers import Post
 
 PASSWORD = "a password of the mail server"
@@ -73,3 +74,30 @@ def has_account(harbor: Harbor, organization: Organization, name: str = "Mail") 
     )
     with harbor.services.database.writing() as tx:
         return found.create(tx, OPERATOR, organization, draft)
+
+
+def has_mail(office: Office, post: Post | int) -> None:
+    values = {
+        "host": "127.0.0.1",
+        "port": str(post if isinstance(post, int) else post.port),
+        "security": "none",
+        "username": "harbor",
+        "password": PASSWORD,
+        "from_address": "security@harbor.example",
+    }
+    office.account("smtp", ["email"], values)
+
+
+def has_accounts(office: Office) -> None:
+    """Let emails and text messages be carried by somebody who is never called."""
+    has_mail(office, 2525)
+    values = {"account_sid": "AC" + "0a" * 16, "sms_from": "Harbor"}
+    token = keep_secret("a token of nobody at all, really")
+    office.account("twilio", ["sms"], {**values, "auth_token": token})
+
+
+def loses_accounts(office: Office) -> None:
+    accounts = office.services.provider_accounts
+    with office.services.database.writing() as tx:
+        for row in accounts.all(tx, office.organization):
+            accounts.switch(tx, OPERATOR, row, active=False)

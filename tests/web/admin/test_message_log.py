@@ -18,7 +18,14 @@ from tests.actors import Administrator, keep_secret
 from tests.conftest import ONE_DATABASE, FixedClock, Harbor
 from tests.office import Office, Posted
 from tests.providers.servers import Post, post
-from tests.web.admin.production import PASSWORD, reaching, runs
+from tests.web.admin.production import (
+    PASSWORD,
+    has_accounts,
+    has_mail,
+    loses_accounts,
+    reaching,
+    runs,
+)
 
 ADA = "ada@harbor.example"
 MASKED = "a•••@harbor.example"
@@ -40,33 +47,6 @@ def mail() -> Iterator[Post]:
     keep_secret(PASSWORD)
     with post("none") as made:
         yield made
-
-
-def has_mail(office: Office, post: Post | int) -> None:
-    values = {
-        "host": "127.0.0.1",
-        "port": str(post if isinstance(post, int) else post.port),
-        "security": "none",
-        "username": "harbor",
-        "password": PASSWORD,
-        "from_address": "security@harbor.example",
-    }
-    office.account("smtp", ["email"], values)
-
-
-def has_accounts(office: Office) -> None:
-    """Let emails and text messages be carried by somebody who is never called."""
-    has_mail(office, 2525)
-    values = {"account_sid": "AC" + "0a" * 16, "sms_from": "Harbor"}
-    token = keep_secret("a token of nobody at all, really")
-    office.account("twilio", ["sms"], {**values, "auth_token": token})
-
-
-def loses_accounts(office: Office) -> None:
-    accounts = office.services.provider_accounts
-    with office.services.database.writing() as tx:
-        for row in accounts.all(tx, office.organization):
-            accounts.switch(tx, OPERATOR, row, active=False)
 
 
 def opens(nadia: Administrator, posted: Posted) -> None:

@@ -471,6 +471,13 @@ def follows(administrator: Administrator, kind: str) -> str:
     return administrator.text
 
 
+def leads(administrator: Administrator, path: str) -> str:
+    """Follow the link to a page that mends something, and return what that says."""
+    [link] = {one for one in administrator.page.links if one == f"{administrator.place}{path}"}
+    administrator.browser.goes_to(link)
+    return administrator.text
+
+
 def rules(harbor: Harbor, **changes: Any) -> None:
     with harbor.services.database.writing() as tx:
         harbor.services.sending_rules.change(tx, OPERATOR, harbor.organization, **changes)
@@ -487,13 +494,15 @@ def test_a_budget_for_messages_is_told_when_most_of_it_and_when_all_is_spent(
     settle(harbor)
     assert titles(calm) == ["Most of the month’s budget for messages is spent"]
     assert "4 of 5 are sent. At the last one, sending stops." in calm.text
-    told = follows(calm, "sending:budget_alarmed")
+    assert "This month by phone 4 of 5, alarm at 4" in leads(calm, "/messages/limits")
+    told = calm.at("/audit?kind=sending:budget_alarmed").page.text
     assert "Most of the month’s message budget spent: 4 of 5" in told
     sends(harbor, "+33624345678", "+33625345678")
     settle(harbor)
     assert titles(calm) == ["The month’s budget for messages is spent"]
     assert "All 5 are sent. No code goes out by text message, WhatsApp or call before" in calm.text
-    told = follows(calm, "sending:budget_spent")
+    assert "The month’s budget is spent." in leads(calm, "/messages/limits")
+    told = calm.at("/audit?kind=sending:budget_spent").page.text
     assert "Month’s message budget spent, sending stopped at 5" in told
     rules(harbor, monthly_budget=50)
     settle(harbor)
@@ -508,7 +517,8 @@ def test_a_cap_of_the_day_that_is_reached_is_told_until_the_day_is_over(
     settle(harbor)
     assert titles(calm) == ["No more codes are sent by phone today"]
     assert "The day’s cap is reached; 2 messages were refused since." in calm.text
-    told = follows(calm, "sending:refused")
+    assert "2 refused" in leads(calm, "/messages/limits")
+    told = calm.at("/audit?kind=sending:refused").page.text
     said = "Message not sent: too many messages for the organization in a day, by text message"
     assert said in told
     harbor.clock.advance(43200)
