@@ -243,7 +243,8 @@ def test_a_get_changes_nothing(harbor: Harbor) -> None:
     owner = harbor.administrator()
     owner.browser.goes_to("/admin/profile")
     before, opened = contents(harbor), 0
-    ids = {name: (ids_of(harbor).get(table) or [""])[0] for name, table in OF_TABLE.items()}
+    known = ids_of(harbor)
+    ids = {name: (known.get(table) or [""])[0] for name, table in OF_TABLE.items()}
     ids["user_id"] = harbor.ada
     for endpoint, method, rule, action in routes(harbor):
         if method != "GET" or action is None or re.search("export|download", endpoint):
