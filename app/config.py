@@ -80,6 +80,7 @@ class Config(BaseSettings):
     key_limit: str = "1000 per second"
     default_country: str = "US"
     sender_threads: int = Field(default=16, ge=1, le=200)
+    message_days: int = Field(default=90, ge=7, le=3650)
     log_format: Literal["json", "text"] = "text"
     mail_from: str | None = None
     smtp_url: SecretStr | None = None

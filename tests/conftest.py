@@ -654,6 +654,7 @@ def environment_of(config: Config) -> dict[str, str]:
         "GATEHOUSE_OUTBOUND_NETWORKS": ",".join(map(str, config.outbound_networks)),
         "GATEHOUSE_CA_FILE": str(config.ca_file or ""),
         "GATEHOUSE_SENDER_THREADS": str(config.sender_threads),
+        "GATEHOUSE_MESSAGE_DAYS": str(config.message_days),
     }
 
 

@@ -1,4 +1,4 @@
-"""Retention: how long an organization's events are kept, and deleting those that are older."""
+"""Retention: how long events and messages are kept, and deleting those that are older."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.clock import Clock
+from app.config import Config
 from app.db import Database, lock, touched_one
 from app.errors import Invalid
-from app.models import Event, Organization, Seal
+from app.models import Event, Message, MessageStatus, Organization, Seal
 from app.services import send_counts
 from app.services.audit import SYSTEM, Actor, Audit, EventKind
 from app.services.seals import BATCH, Seals, ids_of, in_groups
@@ -21,13 +22,27 @@ SHORTEST, LONGEST = 30, 3650
 """Days; who wants them kept for ever sets none."""
 
 _SEALS_AT_ONCE = 100
+_MESSAGES_AT_ONCE = 5_000
+_ENDED = (
+    MessageStatus.CAPTURED,
+    MessageStatus.SENT,
+    MessageStatus.DELIVERED,
+    MessageStatus.FAILED,
+)
+"""What waits is left to the senders, which give it up in time."""
 _FOR_EVER = "for ever"
 
 
 class Retention:
-    """Changes how long events are kept, and deletes them seal by seal, from the oldest on."""
+    """Changes how long events are kept, and deletes them seal by seal, from the oldest on.
 
-    def __init__(self, database: Database, clock: Clock, seals: Seals, audit: Audit) -> None:
+    Messages are kept as long as the deployment says, for every organization.
+    """
+
+    def __init__(
+        self, config: Config, database: Database, clock: Clock, seals: Seals, audit: Audit
+    ) -> None:
+        self._message_days = timedelta(days=config.message_days)
         self._database = database
         self._clock = clock
         self._seals = seals
@@ -80,7 +95,7 @@ class Retention:
     def purge(self) -> bool:
         """Delete some of the events that are older than their organization keeps them.
 
-        Counts of messages that nobody asks for any more go with them.
+        Old messages, and counts of them that nobody asks for any more, go with them.
 
         Returns:
             Whether there may be more to delete at once.
@@ -91,7 +106,17 @@ class Retention:
             )
             asked = tx.execute(limited.order_by(Organization.id)).all()
         more = [self._purge_some(owner, max(days or SHORTEST, SHORTEST)) for owner, days in asked]
-        return any([*more, self._purge_counts()])
+        return any([*more, self._purge_messages(), self._purge_counts()])
+
+    def _purge_messages(self) -> bool:
+        """Delete some of the messages that are too old, whatever became of them."""
+        until = self._clock.now() - self._message_days
+        due = sa.and_(Message.created_at < until, Message.status.in_(_ENDED))
+        oldest = sa.select(Message.id).where(due).order_by(Message.created_at, Message.id)
+        gone = sa.delete(Message).where(Message.id.in_(oldest.limit(_MESSAGES_AT_ONCE)), due)
+        with self._database.writing() as tx:
+            done = tx.execute(gone, execution_options={"synchronize_session": False})
+        return int(done.rowcount) >= _MESSAGES_AT_ONCE  # type: ignore[attr-defined]
 
     def _purge_counts(self) -> bool:
         with self._database.writing() as tx:

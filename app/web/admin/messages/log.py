@@ -81,6 +81,7 @@ def _page(
         channels=CHANNEL,
         newer=_address(form, found.newer),
         older=_address(form, found.older),
+        days=services().config.message_days,
         sandbox=in_sandbox(seat),
     )
 

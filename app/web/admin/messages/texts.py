@@ -25,7 +25,7 @@ _INDEX, _SHOW = "admin_messages_texts.index", "admin_messages_texts.show"
 
 _STANDS_FOR = {
     "code": "the code; needed",
-    "minutes": "for how many minutes it works; needed",
+    "minutes": "for how many minutes it works; needed. Write “min” after it, which suits 1, too",
     "organization": "the name of the organization",
     "reference": "four letters that the page shows, too",
 }
