@@ -68,8 +68,8 @@ class HttpGateway:
             secret=True,
             required=True,
             kind="password",
-            hint="whsec_ and at least 24 random bytes in base64. Both sides sign with it, as "
-            "Standard Webhooks says.",
+            hint="It begins with whsec_, and at least 24 random bytes in base64 follow. Both sides "
+            "sign with it, as Standard Webhooks says.",
         ),
         Setting(
             name="authorization",
