@@ -20,6 +20,7 @@ from app.cli.desk import (
 from app.errors import NotFound
 from app.models import Application, Environment
 from app.services.application_changes import ApplicationChanges
+from app.services.application_methods import NAMES, named_methods
 from app.services.audit import OPERATOR
 from app.wiring import Services
 
@@ -47,6 +48,13 @@ def group() -> None:
     is_flag=True,
     help="Its users proved one, such as a password, before it sends them.",
 )
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    type=click.Choice(list(NAMES)),
+    help="One that it takes; repeatable. None: all that an organization offers.",
+)
 @json_option
 def create(
     name: str,
@@ -54,6 +62,7 @@ def create(
     redirect_uris: tuple[str, ...],
     domains: tuple[str, ...],
     vouches: bool,
+    methods: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Register an application called NAME; its secret is shown this once."""
@@ -68,6 +77,7 @@ def create(
             redirect_uris=redirect_uris,
             organizations=served,
             vouches_for_first_factor=vouches,
+            methods=methods,
         )
     answer = {
         "client_id": application.client_id,
@@ -76,6 +86,7 @@ def create(
         "redirect_uris": application.redirect_uris,
         "organizations": list(domains),
         "vouches_for_first_factor": vouches,
+        "methods": named_methods(application.methods),
     }
     tell(
         answer,
@@ -109,6 +120,20 @@ def vouch(client_id: str, answer: str, as_json: bool) -> None:
         wired.applications.update(tx, OPERATOR, application, changes)
     told = "vouches" if answer == "yes" else "does not vouch"
     heading = f"{application.name} {told} for the first factor."
+    tell(_shown(application), as_json=as_json, heading=heading)
+
+
+@group.command("methods", short_help="Set which methods an application takes.")
+@click.argument("client_id")
+@click.argument("methods", nargs=-1, type=click.Choice(list(NAMES)))
+@json_option
+def set_methods(client_id: str, methods: tuple[str, ...], as_json: bool) -> None:
+    """Let CLIENT_ID take METHODS alone; without any it takes all that an organization offers."""
+    wired = services()
+    with wired.database.writing() as tx:
+        application = _find(wired, tx, client_id)
+        wired.applications.update(tx, OPERATOR, application, ApplicationChanges(methods=methods))
+    heading = f"{application.name} takes {', '.join(methods) or 'all methods'}."
     tell(_shown(application), as_json=as_json, heading=heading)
 
 
@@ -156,5 +181,6 @@ def _shown(application: Application) -> dict[str, Any]:
         "redirect_uris": application.redirect_uris,
         "organizations": application.served_domains,
         "vouches_for_first_factor": application.vouches_for_first_factor,
+        "methods": named_methods(application.methods),
         "created_at": told_moment(application.created_at),
     }

@@ -37,6 +37,9 @@ class Application(Base):
     vouches_for_first_factor: Mapped[bool] = mapped_column(default=False)
     """Whether its users proved a first factor to it before they are sent here, so that the one
     that is confirmed here is a second."""
+    methods: Mapped[list[str]] = mapped_column(default=list)
+    """Kinds of factor and channels that it takes of those that an organization offers; none means
+    all."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
@@ -58,6 +61,10 @@ class Application(Base):
         if not self.organizations:
             return None
         return sorted(one.domain for one in self.organizations if one.deleted_at is None)
+
+    def takes(self, kind: str) -> bool:
+        """Tell whether its users may confirm by this factor, or by codes that come this way."""
+        return not self.methods or kind in self.methods
 
     def serves(self, organization: Organization) -> bool:
         """Tell whether users of this organization may be sent by this application."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.models import Application, Organization
+from app.services.application_methods import checked_methods
 from app.services.credentials import checked_name
 from app.services.redirect_uris import checked_redirect_uris
 
@@ -17,12 +18,14 @@ class ApplicationChanges:
     Attributes:
         organizations: those that it serves; an empty list means all of the environment.
         vouches_for_first_factor: whether its users proved a first factor before they are sent.
+        methods: by their names, those that it takes; an empty list means all that are offered.
     """
 
     name: str | None = None
     redirect_uris: Sequence[str] | None = None
     organizations: Sequence[Organization] | None = None
     vouches_for_first_factor: bool | None = None
+    methods: Sequence[str] | None = None
 
 
 def change(application: Application, changes: ApplicationChanges) -> list[str]:
@@ -45,4 +48,9 @@ def change(application: Application, changes: ApplicationChanges) -> list[str]:
     if vouches is not None and vouches != application.vouches_for_first_factor:
         application.vouches_for_first_factor = vouches
         changed.append("vouches_for_first_factor")
+    if changes.methods is not None:
+        methods = checked_methods(changes.methods)
+        if methods != application.methods:
+            application.methods = methods
+            changed.append("methods")
     return changed

@@ -16,6 +16,7 @@ from app.db import lock, touched_one
 from app.errors import NotFound
 from app.models import Application, Environment, Organization
 from app.services.application_changes import ApplicationChanges, change
+from app.services.application_methods import checked_methods
 from app.services.application_reach import (
     own_to,
     select_applications,
@@ -49,6 +50,7 @@ class Applications:
         redirect_uris: Sequence[str],
         organizations: Sequence[Organization] = (),
         vouches_for_first_factor: bool = False,
+        methods: Sequence[str] = (),
     ) -> tuple[Application, str]:
         """Register an application; return it with its secret, which is shown this once.
 
@@ -56,6 +58,7 @@ class Applications:
             redirect_uris: absolute https addresses (http for this machine only).
             organizations: those that it serves; none means all of the environment.
             vouches_for_first_factor: whether its users proved a first factor before they are sent.
+            methods: by their names, those that it takes; none means all that are offered.
 
         Raises:
             Invalid: a field can't be used.
@@ -68,6 +71,7 @@ class Applications:
             redirect_uris=checked_redirect_uris(redirect_uris),
             organizations=list(organizations),
             vouches_for_first_factor=vouches_for_first_factor,
+            methods=checked_methods(methods),
             created_at=now,
             updated_at=now,
         )

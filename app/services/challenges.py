@@ -22,6 +22,7 @@ from app.models import (
     Challenge,
     GatewaySession,
     Message,
+    Organization,
     Purpose,
     User,
 )
@@ -124,7 +125,7 @@ class Challenges:
         Args:
             purpose: for which it was made.
             session: on whose pages it was given; there a code of a channel that was switched off
-                since is none.
+                since, or that the application takes no more, is none.
         """
         mine = sa.and_(
             Challenge.authenticator_id == authenticator.id,
@@ -137,7 +138,7 @@ class Challenges:
         found = tx.scalar(answered.order_by(*alive_first).limit(1))
         organization = tx.get_one(User, authenticator.user_id).organization
         if found is None or (
-            session and not self._channels.is_active(tx, organization, found.channel)
+            session and not self._is_usable(tx, organization, session, found.channel)
         ):
             return Refused(reason=Reason.WRONG)
         if found.used_at is None and found.expires_at <= now:
@@ -153,6 +154,12 @@ class Challenges:
             self._sending_limits.forgive(tx, organization, channel, recipient)
             self._sending_limits.confirmed(tx, organization, channel, recipient, now=now)
         return Accepted(step=0, kind=found.channel)
+
+    def _is_usable(
+        self, tx: Session, organization: Organization, session: GatewaySession, channel: str
+    ) -> bool:
+        on = self._channels.is_active(tx, organization, channel)
+        return on and session.application.takes(channel)
 
     def was_used(self, tx: Session, session: GatewaySession, answer: str, *, at: datetime) -> bool:
         """Tell whether this answer is the code that was used up at a moment (a double tap)."""

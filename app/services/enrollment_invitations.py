@@ -95,6 +95,8 @@ class EnrollmentInvitations:
         application = self._applications.find(tx, client_id)
         if application is None or not application.serves(user.organization):
             raise Invalid("client_id", "choose one of the applications.")
+        if not self._method_settings.hosted(tx, user.organization, application):
+            raise Invalid("client_id", "it takes no method that is switched on here.")
         self._revoke(tx, actor, user)
         now, token = self._clock.now(), new_token(TOKEN_BITS)
         row = EnrollmentInvitation(

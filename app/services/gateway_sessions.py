@@ -168,12 +168,13 @@ class GatewaySessions:
         """
         user = self._user_of(tx, organization, ask)
         _check_fields(application, ask)
-        offered = self._method_settings.hosted(tx, organization)
+        offered = self._method_settings.hosted(tx, organization, application)
         if not offered and not self._passes(tx, user, application, ask):
             raise Refusal(
                 "totp_connection_inactive",
-                f"The organization {organization.domain} offers no method. Switch its TOTP "
-                "connection on.",
+                f"The organization {organization.domain} offers no method"
+                f"{' that this application takes' if application.methods else ''}. Switch its "
+                "TOTP connection on.",
             )
         if ask.intent is Intent.ENROLL:
             _check_room(tx, user, offered)

@@ -29,7 +29,7 @@ class Means:
         wants_more = asks and session.steps_up
         if wants_more and self._policies.is_off(tx, session.user, session.application_id):
             return set()
-        return suitable(self._hosted(tx, session), session.acr_values)
+        return suitable(self.hosted(tx, session), session.acr_values)
 
     def choices(self, tx: Session, session: GatewaySession) -> list[Authenticator]:
         """Return the authenticators that the user may verify with, last used first.
@@ -37,7 +37,7 @@ class Means:
         Those that reach what is asked; if there is none, any that vouches for a new one which
         does (see `leads_to_more`).
         """
-        mine = live(tx, session.user, self._hosted(tx, session))
+        mine = live(tx, session.user, self.hosted(tx, session))
         suiting = [one for one in mine if suits(one, session.acr_values)]
         if suiting or len(mine) >= MOST_PER_USER or not self.kinds(tx, session):
             return suiting
@@ -47,5 +47,7 @@ class Means:
         """Tell whether what the user verifies with only vouches for something to be set up."""
         return not any(suits(one, session.acr_values) for one in self.choices(tx, session))
 
-    def _hosted(self, tx: Session, session: GatewaySession) -> set[str]:
-        return self._method_settings.hosted(tx, session.user.organization)
+    def hosted(self, tx: Session, session: GatewaySession) -> set[str]:
+        """Return the kinds that the organization offers and the application takes."""
+        organization = session.user.organization
+        return self._method_settings.hosted(tx, organization, session.application)

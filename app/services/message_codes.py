@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from app.clock import Clock
 from app.factors.base import Reason, Refused
-from app.models import Authenticator, GatewaySession, User
+from app.models import Application, Authenticator, GatewaySession, User
 from app.services.audit import Actor
 from app.services.challenges import Asked, Challenges, addresses
 from app.services.limits import Answering, Limits
@@ -58,7 +58,8 @@ class MessageCodes:
             refused, a limit or the budget is spent, the last code was a moment ago, or answers
             are not judged at this time anyway.
         """
-        if channel not in self.channels_of(tx, user, authenticator):
+        application = session.application if session else None
+        if channel not in self.channels_of(tx, user, authenticator, application):
             return Refused(reason=Reason.CHANNEL_OFF)
         now = self._clock.now()
         answering = Answering(authenticators=(authenticator,))
@@ -81,8 +82,18 @@ class MessageCodes:
             tx, actor, user, authenticator, channel=channel, session=session
         )
 
-    def channels_of(self, tx: Session, user: User, authenticator: Authenticator) -> list[str]:
-        """Return the channels by which an authenticator's codes can go now, the usual one first."""
+    def channels_of(
+        self,
+        tx: Session,
+        user: User,
+        authenticator: Authenticator,
+        application: Application | None = None,
+    ) -> list[str]:
+        """Return the channels by which an authenticator's codes can go now, the usual one first.
+
+        Args:
+            application: whose user is asked, if one asks.
+        """
         own = BY_PHONE if authenticator.kind == "sms" else (authenticator.kind,)
-        usable = self._method_settings.channels(tx, user.organization)
+        usable = self._method_settings.channels(tx, user.organization, application)
         return [channel for channel in own if channel in usable]

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.errors import Refusal
 from app.factors import FACTORS, SECRET_FACTORS
 from app.factors.totp import Totp
-from app.models import MethodSetting, Organization, User
+from app.models import Application, MethodSetting, Organization, User
 from app.providers.base import CHANNELS
 from app.services.audit import Actor, Audit, EventKind
 from app.services.phone_numbers import PHONE_CHANNELS
@@ -71,12 +71,20 @@ class MethodSettings:
         setting = self.row(tx, user.organization_id)
         return settings_of(setting) if setting else TotpSettings()
 
-    def offered(self, tx: Session, organization: Organization) -> set[str]:
-        """Return the kinds of factor that the organization's TOTP connection offers."""
+    # What is on, here and for an application that takes only some of it
+
+    def offered(
+        self, tx: Session, organization: Organization, application: Application | None = None
+    ) -> set[str]:
+        """Return the kinds of factor that the organization's TOTP connection offers.
+
+        Args:
+            application: whose users are asked, here as below; None if none asks.
+        """
         setting = self.find(tx, organization)
         if not setting.active:
             return set()
-        return {METHODS[method] for method in settings_of(setting).methods}
+        return _taken({METHODS[method] for method in settings_of(setting).methods}, application)
 
     def switched_on(self, tx: Session, organization: Organization) -> set[str]:
         """Return those of `MESSAGE_KINDS` that are on."""
@@ -87,43 +95,53 @@ class MethodSettings:
         )
         return set(tx.scalars(rows))
 
-    def channels(self, tx: Session, organization: Organization) -> set[str]:
+    def channels(
+        self, tx: Session, organization: Organization, application: Application | None = None
+    ) -> set[str]:
         """Return those of `MESSAGE_KINDS` that are on, and by which a message gets somewhere."""
-        switched_on = self.switched_on(tx, organization)
+        switched_on = _taken(self.switched_on(tx, organization), application)
         if not switched_on:
             return set()
         carried = self._accounts.carried(tx, organization)
         both = {DUAL} if {"email", "sms"} <= carried else set()
         return switched_on & (carried | both)
 
-    def by_message(self, tx: Session, organization: Organization) -> set[str]:
+    def by_message(
+        self, tx: Session, organization: Organization, application: Application | None = None
+    ) -> set[str]:
         """Return the kinds of authenticator whose codes we send.
 
         A phone number has one authenticator, `sms`, whichever channel its codes come by.
         """
-        channels = self.channels(tx, organization)
+        channels = self.channels(tx, organization, application)
         phone = {"sms"} if channels & {*PHONE_CHANNELS} else set()
-        if not self._may_be_called(tx, organization):
+        if not self._may_be_called(tx, organization, application):
             return channels & {"email"}
         return (channels & {"email", DUAL}) | phone
 
-    def has_stronger(self, tx: Session, organization: Organization) -> bool:
+    def has_stronger(
+        self, tx: Session, organization: Organization, application: Application | None = None
+    ) -> bool:
         """Tell whether something is offered beside which the phone network may be."""
-        return bool(self.offered(tx, organization) & {*SECRET_FACTORS})
+        return bool(self.offered(tx, organization, application) & {*SECRET_FACTORS})
 
-    def _may_be_called(self, tx: Session, organization: Organization) -> bool:
+    def _may_be_called(
+        self, tx: Session, organization: Organization, application: Application | None
+    ) -> bool:
         """Tell whether the phone network is offered: beside something stronger, or on purpose.
 
         It is the one restricted way (NIST SP 800-63B-4, 3.2.9).
         """
-        if self.has_stronger(tx, organization):
+        if self.has_stronger(tx, organization, application):
             return True
         return self._rules.of(tx, organization).risk_accepted
 
-    def hosted(self, tx: Session, organization: Organization) -> set[str]:
+    def hosted(
+        self, tx: Session, organization: Organization, application: Application | None = None
+    ) -> set[str]:
         """Return the kinds of authenticator that our pages can ask for."""
-        kinds = self.offered(tx, organization) & {*SECRET_FACTORS}
-        kinds |= self.by_message(tx, organization)
+        kinds = self.offered(tx, organization, application) & {*SECRET_FACTORS}
+        kinds |= self.by_message(tx, organization, application)
         return {kind for kind in kinds if FACTORS[kind].hosted}
 
     def change(
@@ -208,3 +226,7 @@ class MethodSettings:
             strict=setting.strict,
             changed=" ".join(changed),
         )
+
+
+def _taken(kinds: set[str], application: Application | None) -> set[str]:
+    return {kind for kind in kinds if application is None or application.takes(kind)}

@@ -83,7 +83,7 @@ class VisitChoices:
         """Return what the user could set up, the safest first."""
         user = session.user
         hosted = self._means.kinds(tx, session)
-        channels = self._method_settings.channels(tx, user.organization)
+        channels = self._method_settings.channels(tx, user.organization, session.application)
         found = [_offer(kind, user, channels) for kind in FACTORS if kind in hosted]
         mine = live(tx, user, {EMAIL}) if not session.force_enroll else []
         has_email = any(one.recipient == user.email for one in mine)
@@ -95,21 +95,21 @@ class VisitChoices:
         home = next((one for one in self._sending_rules.home(organization) if one in allowed), None)
         return allowed, home
 
-    def safest(self, tx: Session, organization: Organization) -> str | None:
+    def safest(self, tx: Session, session: GatewaySession) -> str | None:
         """Return the safest kind that is on offer and no message, if there is one."""
-        hosted = self._method_settings.hosted(tx, organization)
+        hosted = self._means.hosted(tx, session)
         return next((kind for kind in FACTORS if kind in hosted - {*MESSAGE_CODES}), None)
 
     def ways(self, tx: Session, session: GatewaySession) -> list[Way]:
         """Return how the user could confirm, the last successful way first."""
         choices = self._visits.choices(tx, session)
         used = [one for one in choices if one.last_used_at]
-        found = [way for one in choices for way in self._ways(tx, session.user, one)]
+        found = [way for one in choices for way in self._ways(tx, session, one)]
         if len(found) < 2 or not used:
             return found
         return [replace(found[0], last_used=True), *found[1:]]
 
-    def _ways(self, tx: Session, user: User, one: Authenticator) -> list[Way]:
+    def _ways(self, tx: Session, session: GatewaySession, one: Authenticator) -> list[Way]:
         if one.kind not in MESSAGE_CODES:
             return [Way(authenticator=one)]
         return [
@@ -118,7 +118,7 @@ class VisitChoices:
                 channel=channel,
                 recipients=[recipient for _, recipient in addresses(one, channel)],
             )
-            for channel in self._visit_codes.channels(tx, user, one)
+            for channel in self._visit_codes.channels(tx, session, one)
         ]
 
 

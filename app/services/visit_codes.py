@@ -192,7 +192,7 @@ class VisitCodes:
         """Return how codes for an authenticator stand in this visit."""
         user = session.user
         challenge = self._challenges.open(tx, authenticator, session)
-        channels = self.channels(tx, user, authenticator)
+        channels = self.channels(tx, session, authenticator)
         channel = challenge.channel if challenge else next(iter(channels), authenticator.kind)
         settings = self._channels.settings(tx, user.organization, channel)
         places = addresses(authenticator, channel)
@@ -213,9 +213,13 @@ class VisitCodes:
             minutes=settings.minutes,
         )
 
-    def channels(self, tx: Session, user: User, authenticator: Authenticator) -> list[str]:
+    def channels(
+        self, tx: Session, session: GatewaySession, authenticator: Authenticator
+    ) -> list[str]:
         """Return by which channels codes can go now, the last successful one first."""
-        usable = self._message_codes.channels_of(tx, user, authenticator)
+        usable = self._message_codes.channels_of(
+            tx, session.user, authenticator, session.application
+        )
         last = last_kind(tx, authenticator)
         return sorted(usable, key=lambda channel: channel != last)
 
@@ -224,7 +228,7 @@ class VisitCodes:
         user = session.user
         if self._visits.step(tx, session) not in {Step.SET_UP, Step.ENROLL}:
             return Refused(reason=Reason.EXPIRED)
-        sent = self._method_settings.by_message(tx, user.organization)
+        sent = self._method_settings.by_message(tx, user.organization, session.application)
         if wanted.kind not in self._means.kinds(tx, session) & {*sent}:
             return Refused(reason=Reason.CHANNEL_OFF)
         parts: list[str | None] = [] if wanted.kind == SMS else [user.email]

@@ -78,7 +78,9 @@ class VisitRecovery:
             tx, actor, session.user, answer, occasion=Occasion(session=session)
         )
         if isinstance(verdict, Verification):
-            offered = self._method_settings.hosted(tx, session.user.organization)
+            offered = self._method_settings.hosted(
+                tx, session.user.organization, session.application
+            )
             if len(offered) == 1:
                 self._visits.set_up(tx, actor, session, *offered)
         return verdict

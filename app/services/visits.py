@@ -110,7 +110,7 @@ class Visits:
 
     def _dead_end(self, tx: Session, session: GatewaySession, ground: Ground | None) -> Step:
         """Tell why nothing leads on."""
-        hosted = self._method_settings.hosted(tx, session.user.organization)
+        hosted = self._means.hosted(tx, session)
         if session.acr_values or (ground and hosted):
             return Step.UNMET
         due = hosted and self._enrollment.is_due(tx, session.user)

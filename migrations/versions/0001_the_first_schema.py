@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("previous_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("redirect_uris", sa.JSON(), nullable=False),
         sa.Column("vouches_for_first_factor", sa.Boolean(), nullable=False),
+        sa.Column("methods", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),

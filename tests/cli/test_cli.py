@@ -565,6 +565,19 @@ def test_an_operator_replaces_and_blocks_keys(operator: Operator, client_wire: I
     assert "blocked" in operator.fails("api-keys", "replace", made["client_id"])
 
 
+def test_an_operator_says_which_methods_an_application_takes(operator: Operator) -> None:
+    keep_all(operator.gets("demo-data"))
+    [listed] = operator.gets("applications", "list")
+    client_id = listed["client_id"]
+    narrowed = operator.gets("applications", "methods", client_id, "email", "app")
+    assert narrowed["methods"] == ["app", "email"]
+    assert operator.gets("applications", "methods", client_id) == listed
+    uri = ("--redirect-uri", "https://wiki.example/back", "--method", "app")
+    made = operator.gets("applications", "create", "Wiki", *uri)
+    keep_secret(made["client_secret"])
+    assert made["methods"] == ["app"]
+
+
 def test_an_operator_rotates_and_deletes_applications(
     operator: Operator, client_wire: InProcess
 ) -> None:
@@ -579,6 +592,7 @@ def test_an_operator_rotates_and_deletes_applications(
         "redirect_uris": [notes.redirect_uri],
         "organizations": None,
         "vouches_for_first_factor": False,
+        "methods": [],
         "created_at": listed["created_at"],
     }
     for answer in ("yes", "no"):

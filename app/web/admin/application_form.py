@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from wtforms import BooleanField, StringField, TextAreaField
+from wtforms import BooleanField, SelectMultipleField, StringField, TextAreaField
 from wtforms.validators import ValidationError
 
+from app.models import Application
 from app.services import redirect_uris
+from app.services.application_methods import NAMES, named_methods
 from app.services.credentials import checked_name
+from app.web.admin.event_words import METHODS
 from app.web.admin.once import OnceForm
 from app.web.admin.told import Checked
+
+_WORDS = {"app": "Authenticator app"}
+CHOICES = {
+    name: _WORDS.get(name) or METHODS[kind][:1].upper() + METHODS[kind][1:]
+    for name, kind in NAMES.items()
+}
+"""Methods as administrators tick them."""
 
 
 class ApplicationForm(OnceForm):
@@ -33,6 +43,13 @@ class ApplicationForm(OnceForm):
         "email never does.",
     )
 
+    methods = SelectMultipleField(
+        "Methods",
+        choices=CHOICES,
+        description="Tick none, and its users may confirm by all that the organization offers. "
+        "Whoever has none of the ticked ones set up can’t get through.",
+    )
+
     def validate_redirect_uris(self, field: TextAreaField) -> None:
         """Demand at least one, and that each can be registered."""
         looked = looked_at(field.data)
@@ -48,6 +65,12 @@ class ApplicationForm(OnceForm):
     def uris(self) -> list[str]:
         """The addresses, each once."""
         return [uri for uri, _ in looked_at(self.redirect_uris.data)]
+
+
+def taken(application: Application) -> str:
+    """Return which methods an application takes, in words."""
+    names = [CHOICES[name] for name in named_methods(application.methods)]
+    return ", ".join(names) or "All that are switched on"
 
 
 def looked_at(typed: str | None) -> list[tuple[str, str | None]]:

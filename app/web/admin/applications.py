@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 from app.errors import Invalid
 from app.models import Application
 from app.services.application_changes import ApplicationChanges
+from app.services.application_methods import named_methods
 from app.services.roles import Action
 from app.web.admin import recipes
-from app.web.admin.application_form import ApplicationForm, looked_at
+from app.web.admin.application_form import ApplicationForm, looked_at, taken
 from app.web.admin.desk import Seat, confirm, done, explain, noun, page, render
 from app.web.admin.paging import PER_PAGE, number, pages
 from app.web.admin.secrets import Handover, ReplaceForm, hand_over
@@ -69,6 +70,7 @@ def create(tx: Session, seat: Seat) -> ResponseReturnValue:
             redirect_uris=form.uris,
             organizations=[seat.organization],
             vouches_for_first_factor=bool(form.vouches_for_first_factor.data),
+            methods=form.methods.data or (),
         )
     except Invalid as invalid:
         explain(form, invalid)
@@ -90,13 +92,17 @@ def check(tx: Session, seat: Seat) -> ResponseReturnValue:
 def show(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
     """Show what the other side needs; of the operator's application, what it is."""
     application = services().applications.serving(tx, seat.organization, str(client_id))
+    methods = taken(application)
     if not services().applications.is_own(application, seat.organization):
-        return render("admin/applications/shared.html", seat, application=application)
+        return render(
+            "admin/applications/shared.html", seat, application=application, methods=methods
+        )
     base_url, organization = services().config.base_url, seat.organization
     return render(
         "admin/applications/show.html",
         seat,
         application=application,
+        methods=methods,
         overlaps_until=services().applications.overlaps_until(application),
         base_url=base_url,
         jwks=recipes.jwks_address(base_url),
@@ -117,6 +123,7 @@ def edit(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
         name=application.name,
         redirect_uris="\n".join(application.redirect_uris),
         vouches_for_first_factor=application.vouches_for_first_factor,
+        methods=named_methods(application.methods),
     )
     return _form_page(seat, form, application)
 
@@ -132,6 +139,7 @@ def save(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
         name=form.name.data or "",
         redirect_uris=form.uris,
         vouches_for_first_factor=bool(form.vouches_for_first_factor.data),
+        methods=form.methods.data or (),
     )
     try:
         services().applications.update(tx, seat.actor, application, changes)

@@ -58,7 +58,7 @@ def verify(tx: Session, caller: Caller) -> Answer | Refusal:
     if user is None:  # no code was ever sent there
         return Refusal("invalid_code", "The code is wrong, used, or too old.", status=401)
     methods = services().contact_methods
-    channel = wanted.channel or methods.to_phone(tx, user)
+    channel = wanted.channel or methods.to_phone(tx, user, caller.application_id)
     methods.demand(tx, user, channel, caller.application_id)
     passed = services().contact_codes.verify(
         tx,

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.models import Application, Environment, Organization
 from app.services.api_keys import Permission
 from app.services.application_changes import ApplicationChanges
+from app.services.application_methods import NAMES, named_methods
 from app.services.credentials import MOST_OVERLAP
 from app.web.api_v2.access import Caller, call
 from app.web.api_v2.body import Body, Fields, Number, read, read_given, read_query
@@ -31,6 +32,12 @@ _VOUCHES = (
 )
 
 
+_METHODS = (
+    f"Those that it takes, of {', '.join(f'`{name}`' for name in NAMES)}. Empty means all that an "
+    "organization offers."
+)
+
+
 class ApplicationFields(Fields):
     """A new application."""
 
@@ -42,6 +49,7 @@ class ApplicationFields(Fields):
     )
     organizations: list[str] | None = Field(None, min_length=1, max_length=500, description=_SERVED)
     vouches_for_first_factor: bool = Field(False, description=_VOUCHES)
+    methods: list[str] = Field([], description=_METHODS)
 
     EXAMPLE: ClassVar[Body] = {
         "name": "Intranet",
@@ -63,6 +71,7 @@ class ApplicationUpdate(Fields):
         None, min_length=1, max_length=500, description=f"In place of all others. {_SERVED}"
     )
     vouches_for_first_factor: bool = Field(False, description=_VOUCHES)
+    methods: list[str] = Field([], description=_METHODS)
 
     EXAMPLE: ClassVar[Body] = {"name": "Intranet"}
 
@@ -87,6 +96,7 @@ class ApplicationShown(Answer):
         description="Slugs of those that it serves; null: all of its environment."
     )
     vouches_for_first_factor: bool = Field(description=_VOUCHES)
+    methods: list[str] = Field(description=_METHODS)
     previous_secret_until: Zoned | None = Field(
         description="Until then the secret before this one works, too."
     )
@@ -113,6 +123,7 @@ def create(tx: Session, caller: Caller) -> ApplicationMade:
         redirect_uris=fields.redirect_uris,
         organizations=_served(tx, caller, fields.organizations),
         vouches_for_first_factor=fields.vouches_for_first_factor,
+        methods=fields.methods,
     )
     return ApplicationMade(**_shown(application), client_secret=secret)
 
@@ -151,6 +162,7 @@ def update(tx: Session, caller: Caller, client_id: str) -> ApplicationShown:
         vouches_for_first_factor=(
             fields.vouches_for_first_factor if "vouches_for_first_factor" in given else None
         ),
+        methods=fields.methods if "methods" in given else None,
     )
     services().applications.update(tx, caller.actor, application, changes)
     return ApplicationShown(**_shown(application))
@@ -200,6 +212,7 @@ def _shown(application: Application) -> dict[str, Any]:
         "redirect_uris": application.redirect_uris,
         "organizations": application.served_domains,
         "vouches_for_first_factor": application.vouches_for_first_factor,
+        "methods": named_methods(application.methods),
         "previous_secret_until": services().applications.overlaps_until(application),
         "created_at": application.created_at,
         "updated_at": application.updated_at,

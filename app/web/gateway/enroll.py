@@ -169,7 +169,7 @@ def _ask_number(
         country=(wanted.country if wanted else None) or likeliest,
         error=error,
         wanted=wanted,
-        safest=services().visit_choices.safest(tx, session.user.organization),
+        safest=services().visit_choices.safest(tx, session),
     )
 
 

@@ -49,7 +49,7 @@ def facts_of(
         "places": [_place(session.user, authenticator, one) for one in question.recipients],
         "wait": _seconds_until(question),
         **_addresses(session, authenticator),
-        "safest": services().visit_choices.safest(tx, session.user.organization),
+        "safest": services().visit_choices.safest(tx, session),
         "error": _message_error(refused, typed, question) if refused else None,
         "refused": refused,
         "typed": typed.split("/"),

@@ -451,6 +451,22 @@ def test_name_and_addresses_are_changed_and_it_is_recorded(harbor: Harbor) -> No
     assert event.detail["changed"] == "name redirect_uris"
 
 
+def test_methods_that_it_takes_are_ticked(harbor: Harbor) -> None:
+    nadia = harbor.administrator()
+    registers(nadia, methods=["email", "sms"])
+    made = newest(harbor)
+    path = f"/applications/{made.id}"
+    assert "Text message, Email" in nadia.at(path).page.text
+    ticked = re.findall(r'value="(\w+)" checked', nadia.at(f"{path}/edit").text)
+    assert ticked == ["sms", "email"]
+    nadia.does(f"{path}/edit", name="Wiki", redirect_uris=URI, methods=["app", "fax"])
+    assert nadia.status == 422
+    assert newest(harbor).methods == ["sms", "email"]
+    nadia.does(f"{path}/edit", name="Wiki", redirect_uris=URI)
+    assert "All that are switched on" in nadia.text
+    assert newest(harbor).methods == []
+
+
 def test_it_is_told_whether_the_application_checks_a_first_factor(harbor: Harbor) -> None:
     nadia = harbor.administrator()
     registers(nadia)

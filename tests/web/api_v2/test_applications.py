@@ -84,6 +84,7 @@ def test_a_new_application_s_answer_alone_holds_its_secret(harbor: Harbor) -> No
         "redirect_uris": [URI, "http://localhost:8001/callback"],
         "organizations": None,
         "vouches_for_first_factor": False,
+        "methods": [],
         "previous_secret_until": None,
         "created_at": "2026-03-01T12:00:05Z",
         "updated_at": "2026-03-01T12:00:05Z",
@@ -93,6 +94,23 @@ def test_a_new_application_s_answer_alone_holds_its_secret(harbor: Harbor) -> No
     assert made in listed.json["data"]
     assert not SECRET.search(listed.text)
     assert not SECRET.search(harbor.dump())
+
+
+@ONE_DATABASE
+def test_an_application_takes_some_methods_or_all(harbor: Harbor) -> None:
+    made = creates(harbor.backend, redirect_uris=[URI], methods=["email", "app", "email"]).json
+    assert made["methods"] == ["app", "email"]
+    path = f"/applications/{made['client_id']}"
+    assert harbor.backend.calls("PATCH", path, json={"name": "Wiki"}).json["methods"] == [
+        "app",
+        "email",
+    ]
+    for methods in (["totp"], ["app", ""], "app", [7]):
+        odd = harbor.backend.calls("PATCH", path, json={"methods": methods})
+        assert (odd.status, odd.error) == (422, "invalid_request"), methods
+    assert harbor.backend.calls("PATCH", path, json={"methods": []}).json["methods"] == []
+    events = harbor.rows(sa.select(Event).where(Event.kind == "application:updated"))
+    assert [row.Event.detail["changed"] for row in events] == ["name", "methods"]
 
 
 def test_an_application_vouches_for_the_first_factor_if_it_says_so(harbor: Harbor) -> None:
