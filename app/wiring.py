@@ -358,6 +358,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         means=means,
         visit_choices=VisitChoices(method_settings, sending_rules, visits, means, visit_codes),
         visit_codes=visit_codes,
-        visit_recovery=VisitRecovery(clock, method_settings, recovery, verifications, visits),
+        visit_recovery=VisitRecovery(
+            clock, method_settings, recovery, enrollment, verifications, visits
+        ),
         passes=Passes(clock, policies, enrollment, visits, gateway_sessions, audit),
     )

@@ -356,6 +356,15 @@ class Enrollment:
         )
         return tx.scalar(found.limit(1)) is not None
 
+    def has_messages_alone(self, tx: Session, user: User) -> bool:
+        """Tell whether all that the user has, or a recovery code stopped, gets codes by message."""
+        kept = (AuthenticatorStatus.ACTIVE, AuthenticatorStatus.SUSPENDED)
+        theirs = sa.select(Authenticator.kind).where(
+            Authenticator.user_id == user.id, Authenticator.status.in_(kept)
+        )
+        kinds = set(tx.scalars(theirs))
+        return bool(kinds) and kinds <= {*MESSAGE_CODES}
+
     def has(self, tx: Session, user: User, status: AuthenticatorStatus) -> bool:
         """Tell whether the user has an authenticator in this state."""
         found = sa.select(Authenticator.id).where(

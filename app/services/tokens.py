@@ -19,6 +19,7 @@ from app.config import Config
 from app.crypto import Vault
 from app.db import touched_one
 from app.errors import Refusal
+from app.factors import recovery_code
 from app.models import (
     ApiKey,
     GatewaySession,
@@ -182,8 +183,9 @@ class Tokens:
         """Issue the one result of a gateway session: the only way to one.
 
         Args:
-            verification: an accepted one of this very session, by an authenticator; or the record
-                that a policy let the user go on, of which the result says no more than that.
+            verification: an accepted one of this very session, by an authenticator; by a recovery
+                code of somebody who has nothing that it stands in for; or the record that a policy
+                let the user go on, of which the result says no more than that.
             recovery: the session's accepted recovery code, if one stood in for what was lost; the
                 verification is then the one that confirmed the new authenticator.
 
@@ -197,6 +199,7 @@ class Tokens:
             raise ValueError("a recovery code is no result before a new authenticator is confirmed")
         if verification.purpose is Purpose.SKIP and recovery:
             raise ValueError("what was lost is replaced, and not skipped")
+        by_code = recovery is not None or verification.kind == recovery_code.KIND
         assurance = assurance_of(session, recovery or verification)
         if not satisfies(assurance.acr, session.acr_values):
             raise ValueError("a result reaches at least what the application asked")
@@ -226,7 +229,7 @@ class Tokens:
                 "amr": list(assurance.amr),
                 "acr": assurance.acr,
                 "mfa_method": assurance.method,
-                **({"recovery_code_used": True} if recovery else {}),
+                **({"recovery_code_used": True} if by_code else {}),
             },
         )
         tx.add(result)

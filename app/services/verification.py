@@ -141,11 +141,21 @@ class Verifications:
         return self._conclude(tx, actor, user, answering, verdict, outcome, occasion)
 
     def spend_recovery(
-        self, tx: Session, actor: Actor, user: User, answer: str, *, occasion: Occasion
+        self,
+        tx: Session,
+        actor: Actor,
+        user: User,
+        answer: str,
+        *,
+        occasion: Occasion,
+        purpose: Purpose = Purpose.RECOVERY,
     ) -> Verification | Refused:
         """Judge one recovery code of a user who has no authenticator app: it is single-use alone.
 
         There is nothing that it would stand in for, so nothing is suspended, and no day is used.
+
+        Args:
+            purpose: `VERIFICATION` where it ends a visit by itself.
         """
         if not recovery_code.well_formed(answer):
             return self._malformed(occasion)
@@ -154,9 +164,15 @@ class Verifications:
         if refused := self._charge(tx, actor, user, answering, occasion, now):
             return refused
         refused = self._recovery.spend(tx, user, answer, now=now)
-        verdict = Verification(kind=recovery_code.KIND, purpose=Purpose.RECOVERY, at=now)
+        verdict = Verification(kind=recovery_code.KIND, purpose=purpose, at=now)
         if refused is None:
-            self._audit.record(tx, EventKind.RECOVERY_CODE_USED, actor, user=user)
+            self._audit.record(
+                tx,
+                EventKind.RECOVERY_CODE_USED,
+                actor,
+                user=user,
+                gateway_session=occasion.session,
+            )
             self._tell_of_recovery(tx, actor, user, suspended=False)
         outcome = refused or Accepted(step=0)
         return self._conclude(tx, actor, user, answering, verdict, outcome, occasion)

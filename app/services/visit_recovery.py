@@ -10,6 +10,7 @@ from app.clock import Clock
 from app.factors.base import Reason, Refused
 from app.models import GatewaySession, Purpose, Verification
 from app.services.audit import Actor
+from app.services.enrollment import Enrollment
 from app.services.method_settings import MethodSettings
 from app.services.recovery import Recovery
 from app.services.verification import Occasion, Verifications
@@ -24,12 +25,15 @@ class RecoveryState:
         remaining: codes that could still be used.
         length: how many letters and digits each has.
         recovered: whether one was accepted in this session.
+        replaces: whether one stands in for what was lost, so that this stops working; else it
+            works once, and that is all.
         refusal: why none is judged now, and until when.
     """
 
     remaining: int
     length: int
     recovered: bool
+    replaces: bool
     refusal: Refused | None
 
 
@@ -41,19 +45,22 @@ class VisitRecovery:
         clock: Clock,
         method_settings: MethodSettings,
         recovery: Recovery,
+        enrollment: Enrollment,
         verifications: Verifications,
         visits: Visits,
     ) -> None:
         self._clock = clock
         self._method_settings = method_settings
         self._recovery = recovery
+        self._enrollment = enrollment
         self._verifications = verifications
         self._visits = visits
 
     def state(self, tx: Session, session: GatewaySession) -> RecoveryState:
         """Return how the user stands with recovery codes."""
-        user = session.user
-        refusal, retry_at = self._recovery.refusal(user), user.recovery_retry_at
+        user, replaces = session.user, self._replaces(tx, session)
+        refusal = self._recovery.refusal(user) if replaces else None
+        retry_at = user.recovery_retry_at
         if refusal is None and retry_at and retry_at > self._clock.now():
             refusal = Refused(reason=Reason.LOCKED, retry_at=retry_at)
         recovered = self._verifications.accepted(tx, session, Purpose.RECOVERY) is not None
@@ -61,6 +68,7 @@ class VisitRecovery:
             remaining=self._recovery.remaining(tx, user),
             length=self._recovery.length(tx, user),
             recovered=recovered,
+            replaces=replaces,
             refusal=refusal,
         )
 
@@ -71,9 +79,15 @@ class VisitRecovery:
     def answer(
         self, tx: Session, actor: Actor, session: GatewaySession, answer: str
     ) -> Verification | Refused:
-        """Judge a recovery code; where there is no choice, a new authenticator is begun at once."""
+        """Judge a recovery code.
+
+        Where it stands in for what was lost, and there is no choice, a new authenticator is begun
+        at once; else it confirms the user, once.
+        """
         if not self.fits(session) or self._visits.step(tx, session) not in {Step.VERIFY, Step.DUE}:
             return Refused(reason=Reason.EXPIRED)
+        if not self._replaces(tx, session):
+            return self._spend(tx, actor, session, answer)
         verdict = self._verifications.attempt_recovery(
             tx, actor, session.user, answer, occasion=Occasion(session=session)
         )
@@ -84,3 +98,23 @@ class VisitRecovery:
             if len(offered) == 1:
                 self._visits.set_up(tx, actor, session, *offered)
         return verdict
+
+    def _replaces(self, tx: Session, session: GatewaySession) -> bool:
+        user = session.user
+        alone = self._enrollment.has_messages_alone(tx, user)
+        return not alone or self._enrollment.is_due(tx, user)
+
+    def _spend(
+        self, tx: Session, actor: Actor, session: GatewaySession, answer: str
+    ) -> Verification | Refused:
+        verdict = self._verifications.spend_recovery(
+            tx,
+            actor,
+            session.user,
+            answer,
+            occasion=Occasion(session=session),
+            purpose=Purpose.VERIFICATION,
+        )
+        if isinstance(verdict, Refused):
+            return verdict
+        return self._visits.conclude(tx, actor, session, verdict)

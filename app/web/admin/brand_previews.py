@@ -97,6 +97,6 @@ def _facts(look: Look, application: str, settings: TotpSettings) -> dict[str, An
         "prompt": Made(view={"uri": uri, "key": _KEY}),
         "shown": totp.shown(settings.parameters),
         "recovery": Made(recovered=False),
-        "state": Made(remaining=settings.recovery_codes),
+        "state": Made(remaining=settings.recovery_codes, replaces=True),
         "codes_follow": True,
     }

@@ -113,7 +113,7 @@ def recover(tx: Session, session: GatewaySession) -> ResponseReturnValue:
 @blueprint.post("/recover")
 @page(Step.VERIFY, Step.DUE)
 def attempt_recovery(tx: Session, session: GatewaySession) -> ResponseReturnValue:
-    """Judge a recovery code; an accepted one leads straight to a new authenticator."""
+    """Judge a recovery code; an accepted one leads to a new authenticator, or straight back."""
     answer = CodeForm().answer()
     outcome = services().visit_recovery.answer(tx, user(), session, answer)
     if isinstance(outcome, Refused):
@@ -121,7 +121,9 @@ def attempt_recovery(tx: Session, session: GatewaySession) -> ResponseReturnValu
         if not on or not services().visit_recovery.fits(session):
             return next_page(tx, session)
         return _render_recovery(tx, session, outcome, answer, status=422)
-    return next_page(tx, session)
+    if session.status is SessionStatus.PENDING:
+        return next_page(tx, session)
+    return send_back(tx, session)
 
 
 def _render(

@@ -7,10 +7,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.models import Authenticator, Event, Message, RecoveryCode, User
+from app.models import (
+    Authenticator,
+    AuthenticatorStatus,
+    Event,
+    Message,
+    RecoveryCode,
+    Result,
+    User,
+)
 from app.services.audit import OPERATOR
 from tests import actors
-from tests.conftest import Harbor
+from tests.conftest import ONE_DATABASE, Harbor
+from tests.outbox import ADA, Outbox, switch
 
 DAY = 24 * 3600
 WRONG = "AAAA-BBBB-CCCC-DDDD"
@@ -338,3 +347,76 @@ def test_recovery_leaves_its_marks_in_the_audit(harbor: Harbor) -> None:
     reenrolls(harbor, recovers(harbor, codes[0]))
     kinds = {row[0] for row in harbor.rows(sa.select(Event.kind))}
     assert {"recovery_codes:used", "authenticator:suspended", "recovery_codes:issued"} <= kinds
+
+
+# Who has nothing but messages
+
+
+def has_email(harbor: Harbor) -> list[str]:
+    """Have Ada set up codes by email, and return the recovery codes that came with it."""
+    switch(harbor)
+    browser = harbor.visits(harbor.ada)
+    browser.presses("email")
+    browser.types(Outbox(harbor).code(browser, to=ADA))
+    return browser.saves_codes()
+
+
+def test_without_an_app_codes_are_single_use_and_nothing_else(harbor: Harbor) -> None:
+    codes = has_email(harbor)
+    page = harbor.visits(harbor.ada)
+    page.goes_to(page.address("recover"))
+    assert "It works once, and what you have set up goes on." in page.page.text
+    for code in codes[:3]:  # all on one day
+        claims = harbor.notes.checks(recovers(harbor, code).back["result"])
+        assert (claims["status"], claims["recovery_code_used"]) == ("verified", True)
+        assert (claims["mfa_method"], claims["amr"]) == ("recovery_code", ["otp"])
+        assert claims["acr"] == "urn:gatehouse:acr:recovery"
+    again = recovers(harbor, codes[0])
+    assert again.reply.status == 422
+    assert "already used" in again.page.text
+    [row] = harbor.rows(sa.select(User.recovery_used_at, User.reenrollments))
+    assert tuple(row) == (None, 0)
+    kept = sa.select(Authenticator.kind, Authenticator.status)
+    assert [tuple(row) for row in harbor.rows(kept)] == [("email", AuthenticatorStatus.ACTIVE)]
+    told = [row.Message for row in harbor.rows(sa.select(Message))]
+    used = [one for one in told if one.name == "recovery_code_used"]
+    assert len(used) == 3
+    assert not any("has stopped working" in harbor.text_of(one) for one in used)
+    harbor.clock.advance(60)
+    visit = harbor.visits(harbor.ada)
+    visit.presses("email")
+    visit.types(Outbox(harbor).code(visit, to=ADA))
+    assert "result" in visit.back
+
+
+@ONE_DATABASE
+def test_wrong_ones_wait_without_an_app_too(harbor: Harbor) -> None:
+    codes = has_email(harbor)
+    for _ in range(5):
+        assert recovers(harbor, "AAAA-AAAA-AAAA-AAAA").reply.status == 422
+    assert recovers(harbor, codes[0]).reply.status == 422
+
+
+@ONE_DATABASE
+def test_such_a_code_vouches_for_a_new_method_in_its_visit(harbor: Harbor) -> None:
+    codes = has_email(harbor)
+    browser = recovers(harbor, codes[0], intent="enroll")
+    assert browser.path.endswith("/set-up")
+    elsewhere = harbor.visits(harbor.ada, intent="enroll")
+    assert not elsewhere.path.endswith("/set-up")
+
+
+@ONE_DATABASE
+def test_beside_an_app_a_code_still_stands_in_for_what_was_lost(harbor: Harbor) -> None:
+    codes = has_email(harbor)
+    browser = recovers(harbor, codes[0], intent="enroll")
+    browser.submits()
+    browser.types(harbor.code(browser.scans()))
+    assert "result" in browser.back
+    visit = harbor.visits(harbor.ada)
+    visit.goes_to(visit.address("recover"))
+    assert "What you had set up stops working at once" in visit.page.text
+    visit.types(codes[1])
+    assert visit.path.endswith("/set-up")
+    mine = Result.gateway_session_id == f"gateway-session_{visit.path.split('/')[2]}"
+    assert harbor.rows(sa.select(Result.id).where(mine)) == []
