@@ -255,6 +255,7 @@ def test_countries_are_chosen_and_what_that_comes_to_is_told(harbor: Harbor) -> 
     nadia.at("/messages/limits/countries")
     assert "The organization’s own: France." in nadia.text
     assert ticked(nadia) == {*home}
+    assert "Allowed France +33 Not allowed Afghanistan +93 Åland Islands" in nadia.text
     path = "/messages/limits/countries/check?country=BE&country=DE"
     nadia.at(path)
     assert "Nobody with a number of France gets a code by phone any more." in nadia.text

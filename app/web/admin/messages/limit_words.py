@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -54,7 +55,12 @@ def countries() -> dict[str, str]:
         one: f"{names.get(one, one)} +{phonenumbers.country_code_for_region(one)}"
         for one in COUNTRIES
     }
-    return dict(sorted(told.items(), key=lambda pair: pair[1]))
+    return dict(sorted(told.items(), key=lambda pair: _plain(pair[1])))
+
+
+def _plain(name: str) -> str:
+    """Return a name without accents, so that Å stands with A."""
+    return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
 
 
 def country(code: str) -> str:
