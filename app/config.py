@@ -218,6 +218,12 @@ class Config(BaseSettings):
         return urlsplit(self.base_url).netloc
 
     @property
+    def rp_id(self) -> str | None:
+        """The name that passkeys are bound to; None at a bare IP address, where none work."""
+        name = urlsplit(self.base_url).hostname or ""
+        return None if ":" in name or name.replace(".", "").isdigit() else name
+
+    @property
     def database(self) -> str:
         """The SQLAlchemy address of the database."""
         if self.database_url is not None:

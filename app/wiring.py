@@ -35,6 +35,7 @@ from app.services.enrollment import Enrollment
 from app.services.enrollment_invitations import EnrollmentInvitations
 from app.services.gateway_sessions import GatewaySessions
 from app.services.headless import Headless
+from app.services.headless_passkeys import HeadlessPasskeys
 from app.services.idempotency import Idempotency
 from app.services.import_jobs import ImportJobs
 from app.services.import_work import Files, ImportWork
@@ -54,6 +55,9 @@ from app.services.notice_reach import NoticeReach
 from app.services.organizations import Organizations
 from app.services.overview import Overview
 from app.services.passes import Passes
+from app.services.passkey_challenges import PasskeyChallenges
+from app.services.passkey_settings import PasskeyRules
+from app.services.passkeys import Passkeys
 from app.services.policies import Policies
 from app.services.provider_accounts import ProviderAccounts
 from app.services.provider_tests import ProviderTests
@@ -80,6 +84,7 @@ from app.services.user_states import UserStates
 from app.services.verification import Verifications
 from app.services.visit_choices import VisitChoices
 from app.services.visit_codes import VisitCodes
+from app.services.visit_passkeys import VisitPasskeys
 from app.services.visit_recovery import VisitRecovery
 from app.services.visits import Visits
 
@@ -92,6 +97,8 @@ class Services:
     clock: Clock
     database: Database
     method_settings: MethodSettings
+    passkey_rules: PasskeyRules
+    passkeys: Passkeys
     channels: Channels
     channel_losses: ChannelLosses
     provider_accounts: ProviderAccounts
@@ -139,10 +146,12 @@ class Services:
     means: Means
     visit_choices: VisitChoices
     visit_codes: VisitCodes
+    visit_passkeys: VisitPasskeys
     visit_recovery: VisitRecovery
     trials: Trials
     passes: Passes
     headless: Headless
+    headless_passkeys: HeadlessPasskeys
     contacts: Contacts
     contact_methods: ContactMethods
     contact_codes: ContactCodes
@@ -175,7 +184,10 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     sending_rules = Rulebook(config, clock, audit)
     send_figures = SendFigures(clock, sending_rules)
     sending_limits = SendingLimits(vault, sending_rules, send_figures, audit)
-    method_settings = MethodSettings(provider_accounts, sending_rules, audit)
+    passkey_rules = PasskeyRules(audit, rp_id=config.rp_id)
+    passkey_challenges = PasskeyChallenges(clock, vault)
+    passkeys = Passkeys(config, passkey_rules, passkey_challenges, audit)
+    method_settings = MethodSettings(provider_accounts, sending_rules, passkey_rules, audit)
     channels = Channels(method_settings, provider_accounts, audit)
     policies = Policies(clock, audit)
     user_states = UserStates(config, clock, policies)
@@ -193,7 +205,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     challenges = Challenges(clock, vault, channels, delivery, sending_limits, audit)
     message_codes = MessageCodes(clock, method_settings, limits, sending_limits, challenges)
     verifications = Verifications(
-        clock, vault, limits, method_settings, challenges, recovery, delivery, audit
+        clock, vault, limits, method_settings, challenges, passkeys, recovery, delivery, audit
     )
     enrollment = Enrollment(clock, vault, method_settings, verifications, recovery, delivery, audit)
     gateway_sessions = GatewaySessions(
@@ -231,6 +243,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         enrollment,
         verifications,
         recovery,
+        passkeys,
         limits,
     )
     visit_codes = VisitCodes(
@@ -245,6 +258,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         visits,
         means,
     )
+    visit_passkeys = VisitPasskeys(means, passkeys, verifications, visits)
     headless = Headless(
         clock,
         method_settings,
@@ -260,6 +274,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         clock=clock,
         database=database,
         method_settings=method_settings,
+        passkey_rules=passkey_rules,
+        passkeys=passkeys,
         channels=channels,
         channel_losses=ChannelLosses(method_settings),
         provider_accounts=provider_accounts,
@@ -327,6 +343,15 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         ),
         magic_links=magic_links,
         headless=headless,
+        headless_passkeys=HeadlessPasskeys(
+            clock,
+            method_settings,
+            passkeys,
+            passkey_challenges,
+            enrollment,
+            verifications,
+            recovery,
+        ),
         contacts=Contacts(directory),
         contact_methods=ContactMethods(method_settings, policies),
         contact_codes=ContactCodes(clock, challenges, message_codes, enrollment, verifications),
@@ -358,8 +383,15 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         means=means,
         visit_choices=VisitChoices(method_settings, sending_rules, visits, means, visit_codes),
         visit_codes=visit_codes,
+        visit_passkeys=visit_passkeys,
         visit_recovery=VisitRecovery(
-            clock, method_settings, recovery, enrollment, verifications, visits
+            clock,
+            method_settings,
+            recovery,
+            enrollment,
+            verifications,
+            visits,
+            visit_passkeys,
         ),
         passes=Passes(clock, policies, enrollment, visits, gateway_sessions, audit),
     )

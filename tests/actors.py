@@ -318,7 +318,11 @@ class Browser:
     def sets_up(self) -> Phone:
         """Go on from the first page to the one with the QR code, and scan it."""
         assert self.path.endswith("/set-up"), self.path
-        self.submits()
+        offered = [form["fields"].get("kind") for form in self.page.forms]
+        if "totp" in offered:
+            self.submits(offered.index("totp"))
+        else:
+            self.presses("totp")
         assert self.path.endswith("/enroll"), self.path
         return self.scans()
 

@@ -2,6 +2,7 @@
 
 from app.factors.base import Factor, SecretFactor
 from app.factors.message_code import MessageCode
+from app.factors.passkey import Passkey
 from app.factors.totp import Totp
 
 SECRET_FACTORS: dict[str, SecretFactor] = {factor.kind: factor for factor in (Totp(),)}
@@ -15,5 +16,6 @@ MESSAGE_CODES: dict[str, MessageCode] = {
         MessageCode("email", hosted=True),
     )
 }
-FACTORS: dict[str, Factor] = {**SECRET_FACTORS, **MESSAGE_CODES}
+PASSKEY = Passkey()
+FACTORS: dict[str, Factor] = {PASSKEY.kind: PASSKEY, **SECRET_FACTORS, **MESSAGE_CODES}
 """In the order in which they are offered: the safest first."""

@@ -47,7 +47,11 @@ class Reason(StrEnum):
     TOO_WEAK = "too_weak"
     """It was right, and reaches less than the application asked."""
     ALREADY_ENROLLED = "already_enrolled"
-    """The user's codes go there already."""
+    """The user's codes go there already, or it is a passkey that somebody has."""
+    NOT_ALLOWED = "not_allowed"
+    """The organization doesn't take this model of security key."""
+    COPIED = "copied"
+    """A passkey counts back, so there may be a copy of it, and the organization takes none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ from app.models.magic_link import MagicLink
 from app.models.message import Message, MessageStatus
 from app.models.method_setting import MethodSetting
 from app.models.organization import CUSTOMERS, Environment, Organization
+from app.models.passkey_challenge import PasskeyChallenge
 from app.models.policy import Policy, PolicyMode, PolicySkip
 from app.models.provider_account import ProviderAccount
 from app.models.recovery_code import RecoveryCode
@@ -73,6 +74,7 @@ __all__ = [
     "MessageStatus",
     "MethodSetting",
     "Organization",
+    "PasskeyChallenge",
     "Policy",
     "PolicyMode",
     "PolicySkip",

@@ -66,6 +66,8 @@ class Authenticator(Base):
     """The session that began it, which alone may show its secret and confirm it; none if a backend
     did."""
     kind: Mapped[str]
+    name: Mapped[str | None]
+    """What the user calls it."""
     status: Mapped[AuthenticatorStatus] = mapped_column(name_of(AuthenticatorStatus))
     secret: Mapped[str | None]
     """Sealed for this row; gone once removed, and none where codes are delivered."""
@@ -74,6 +76,8 @@ class Authenticator(Base):
     imported_hash: Mapped[str | None]
     """Of a secret that came from another system: once removed, it does not come back by the same
     file."""
+    credential_id: Mapped[str | None] = mapped_column(unique=True)
+    """Of a passkey, in base64url; nobody else registers it, not even once it is removed."""
     recipient: Mapped[str | None]
     """Where its codes are delivered to, such as a phone number in E.164."""
     request_id: Mapped[str | None]
@@ -84,7 +88,8 @@ class Authenticator(Base):
     """Whether a key of API v1 vouches that the recipient is the user's: the first right code binds
     it, whatever else the user has."""
     last_step: Mapped[int] = mapped_column(BigInteger, default=-1)
-    """The newest counter that was accepted; only a greater one is accepted after it."""
+    """The newest counter that was accepted; only a greater one is accepted after it. Of a passkey
+    how often it was used, as it counts."""
     failures: Mapped[int] = mapped_column(default=0)
     """Consecutive refused answers."""
     retry_at: Mapped[datetime | None]

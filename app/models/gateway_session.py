@@ -87,6 +87,8 @@ class GatewaySession(Base):
     """Of the token in the address that the application got."""
     browser_hash: Mapped[str | None]
     """Of the secret in the cookie of the browser that came first; none other may go on."""
+    losses_told: Mapped[bool] = mapped_column(default=False)
+    """Whether the user, who used a recovery code here, has said which passkeys are lost, too."""
     judged: Mapped[int] = mapped_column(default=0)
     """Answers judged so far, right or wrong."""
     created_at: Mapped[datetime]

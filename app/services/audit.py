@@ -72,6 +72,7 @@ class EventKind(StrEnum):
     ORGANIZATION_DELETED = "organization:deleted"
     ORGANIZATION_RESTORED = "organization:restored"
     ORGANIZATION_UPDATED = "organization:updated"
+    PASSKEY_COUNTED_BACK = "passkey:counted_back"
     POLICY_CHANGED = "policy:changed"
     POLICY_PASSED = "policy:passed"
     POLICY_REMOVED = "policy:removed"

@@ -102,15 +102,16 @@ class Enrollment:
         """
         if forced:
             return Ground.FORCED
-        if self.has(tx, user, AuthenticatorStatus.ACTIVE):
+        recovered = self._recovered(tx, user, session)
+        active = self.has(tx, user, AuthenticatorStatus.ACTIVE)
+        if active and not recovered:
             return Ground.VOUCHED if session and self._vouched(tx, session) else None
         if user.enrollment_open:
             return Ground.FIRST
-        if not self.is_due(tx, user):
+        if not active and not self.is_due(tx, user):
             return Ground.INVITED if session and _is_invited(tx, session) else None
         if user.reenrollment_approved:
             return Ground.APPROVED
-        recovered = session is None or self._verifications.accepted(tx, session, Purpose.RECOVERY)
         return Ground.RECOVERED if recovered else None
 
     def begin(
@@ -423,6 +424,12 @@ class Enrollment:
             lock(tx, User.id, user.id)
         tx.execute(sa.delete(Authenticator).where(_begun(user, session)))
 
+    def _recovered(self, tx: Session, user: User, session: GatewaySession | None) -> bool:
+        """Tell whether a recovery code was used: in this session, or told to the backend."""
+        if session is None:
+            return self.has(tx, user, AuthenticatorStatus.SUSPENDED)
+        return self._verifications.accepted(tx, session, Purpose.RECOVERY) is not None
+
     def _vouched(self, tx: Session, session: GatewaySession) -> bool:
         """Tell whether this session lately verified an authenticator that the user still has."""
         lately = self._clock.now() - VOUCHED_FOR
@@ -463,7 +470,7 @@ class Enrollment:
                 counted = mine.where(User.reenrollments < REENROLLMENTS)
                 one_more = {"reenrollments": User.reenrollments + 1, "reenrollment_approved": False}
                 used = touched_one(tx, counted.values(one_more))
-                return used and self._replace(tx, user, AuthenticatorStatus.SUSPENDED)
+                return used and self._replace_suspended(tx, user)
             case Ground.FORCED:
                 touched_one(tx, mine.values(enrollment_open=False, reenrollment_approved=False))
                 both = (AuthenticatorStatus.SUSPENDED, AuthenticatorStatus.ACTIVE)
@@ -474,6 +481,11 @@ class Enrollment:
         lock(tx, User.id, user.id)  # of several who look, one sees nothing
         kept = (AuthenticatorStatus.ACTIVE, AuthenticatorStatus.SUSPENDED)
         return not any(self.has(tx, user, status) for status in kept)
+
+    def _replace_suspended(self, tx: Session, user: User) -> bool:
+        """Let what a recovery code stopped die; who has passkeys alone may have lost none."""
+        replaced = self._replace(tx, user, AuthenticatorStatus.SUSPENDED)
+        return replaced or self.has(tx, user, AuthenticatorStatus.ACTIVE)
 
     def _replace(self, tx: Session, user: User, *statuses: AuthenticatorStatus) -> bool:
         removed = tx.execute(

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.clock import Clock
 from app.errors import Invalid, Refusal
-from app.factors import recovery_code
+from app.factors import PASSKEY, recovery_code
 from app.factors.base import Prompt, Reason, Refused
 from app.factors.totp import Totp
 from app.models import (
@@ -129,9 +129,9 @@ class Headless:
         kind = self._kind(tx, user, method)
         ground = self._enrollment.ground(tx, user, forced=forced)
         if ground is None:
-            raise self._closed(tx, user)
+            raise closed(tx, self._enrollment, user)
         if ground is Ground.RECOVERED and user.reenrollments >= REENROLLMENTS:
-            raise _limit_reached()
+            raise limit_reached()
         if forced:
             self._enrollment.force(tx, user)
         request_id = ENROLLMENT_PREFIX + str(Ksuid(self._clock.now()))
@@ -164,7 +164,7 @@ class Headless:
         """
         self._demand_active(tx, user)
         pending = self._enrollment.pending(tx, user)
-        if pending is None:
+        if pending is None or pending.kind == PASSKEY.kind:
             raise Refusal(
                 "no_pending_enrollment",
                 "No enrollment waits for a code. Begin one by POST totp-enrollment.",
@@ -304,24 +304,27 @@ class Headless:
             raise Invalid("method", "the user has no phone_number to send a code to.")
         return METHODS[chosen]
 
-    def _closed(self, tx: Session, user: User) -> Refusal:
-        if self._enrollment.has(tx, user, AuthenticatorStatus.ACTIVE):
-            return Refusal(
-                "already_enrolled",
-                "The user has an authenticator. Send force_enroll=true to replace it once a human "
-                "has verified the user.",
-            )
-        return Refusal(
-            "enrollment_closed",
-            "The user's authenticators were removed. Send force_enroll=true once a human has "
-            "verified the user.",
-        )
-
     def _nothing(self, tx: Session, user: User) -> Refusal:
         return Refusal("not_enrolled", "The user has no authenticator. Enroll the user first.")
 
 
-def _limit_reached() -> Refusal:
+def closed(tx: Session, enrollment: Enrollment, user: User) -> Refusal:
+    """Return why a user may add nothing now."""
+    if enrollment.has(tx, user, AuthenticatorStatus.ACTIVE):
+        return Refusal(
+            "already_enrolled",
+            "The user has an authenticator. Send force_enroll=true to replace it once a human "
+            "has verified the user.",
+        )
+    return Refusal(
+        "enrollment_closed",
+        "The user's authenticators were removed. Send force_enroll=true once a human has "
+        "verified the user.",
+    )
+
+
+def limit_reached() -> Refusal:
+    """Return the refusal of a re-enrollment beyond the last that goes without a human."""
     return Refusal(
         "reenrollment_limit_reached",
         f"Recovery codes replaced {REENROLLMENTS} authenticators. Send force_enroll=true once a "

@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.errors import Refusal
-from app.factors import FACTORS, SECRET_FACTORS
+from app.factors import FACTORS, PASSKEY, SECRET_FACTORS
 from app.factors.totp import Totp
 from app.models import Application, MethodSetting, Organization, User
 from app.providers.base import CHANNELS
 from app.services.audit import Actor, Audit, EventKind
+from app.services.passkey_settings import PasskeyRules
 from app.services.phone_numbers import PHONE_CHANNELS
 from app.services.provider_accounts import ProviderAccounts
 from app.services.sending_rules import Rulebook
@@ -29,15 +30,23 @@ _READ = "method settings"
 class MethodSettings:
     """Reads and changes what organizations offer."""
 
-    def __init__(self, accounts: ProviderAccounts, rules: Rulebook, audit: Audit) -> None:
+    def __init__(
+        self,
+        accounts: ProviderAccounts,
+        rules: Rulebook,
+        passkey_rules: PasskeyRules,
+        audit: Audit,
+    ) -> None:
         self._accounts = accounts
         self._rules = rules
+        self._passkey_rules = passkey_rules
         self._audit = audit
 
     def create(self, tx: Session, organization: Organization) -> None:
-        """Give a new organization every method, switched off."""
+        """Give a new organization passkeys, and the TOTP connection switched off."""
         tx.add_all(
-            MethodSetting(organization_id=organization.id, kind=kind) for kind in SECRET_FACTORS
+            MethodSetting(organization_id=organization.id, kind=kind, active=kind == PASSKEY.kind)
+            for kind in (PASSKEY.kind, *SECRET_FACTORS)
         )
 
     def find(self, tx: Session, organization: Organization, kind: str = Totp.kind) -> MethodSetting:
@@ -123,7 +132,7 @@ class MethodSettings:
         self, tx: Session, organization: Organization, application: Application | None = None
     ) -> bool:
         """Tell whether something is offered beside which the phone network may be."""
-        return bool(self.offered(tx, organization, application) & {*SECRET_FACTORS})
+        return bool(self._without_messages(tx, organization, application))
 
     def _may_be_called(
         self, tx: Session, organization: Organization, application: Application | None
@@ -140,9 +149,17 @@ class MethodSettings:
         self, tx: Session, organization: Organization, application: Application | None = None
     ) -> set[str]:
         """Return the kinds of authenticator that our pages can ask for."""
-        kinds = self.offered(tx, organization, application) & {*SECRET_FACTORS}
+        kinds = self._without_messages(tx, organization, application)
         kinds |= self.by_message(tx, organization, application)
         return {kind for kind in kinds if FACTORS[kind].hosted}
+
+    def _without_messages(
+        self, tx: Session, organization: Organization, application: Application | None
+    ) -> set[str]:
+        """Return the kinds for which nothing is sent."""
+        passkeys = {PASSKEY.kind} if self._passkey_rules.offered(tx, organization) else set()
+        shared = self.offered(tx, organization, application) & {*SECRET_FACTORS}
+        return _taken(passkeys, application) | shared
 
     def change(
         self,

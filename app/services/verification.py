@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.clock import Clock
 from app.crypto import Vault
 from app.db import touched_one
-from app.factors import FACTORS, MESSAGE_CODES, SECRET_FACTORS, recovery_code
+from app.factors import FACTORS, MESSAGE_CODES, PASSKEY, SECRET_FACTORS, recovery_code
 from app.factors.base import Accepted, Outcome, Reason, Refused, Tolerance
 from app.models import (
     Authenticator,
@@ -30,6 +30,7 @@ from app.services.challenges import Challenges
 from app.services.delivery import Delivery
 from app.services.limits import Answering, Limits
 from app.services.method_settings import MethodSettings
+from app.services.passkeys import Passkeys
 from app.services.recovery import Recovery
 from app.services.standing import settle
 
@@ -59,6 +60,7 @@ class Verifications:
         limits: Limits,
         method_settings: MethodSettings,
         challenges: Challenges,
+        passkeys: Passkeys,
         recovery: Recovery,
         delivery: Delivery,
         audit: Audit,
@@ -68,6 +70,7 @@ class Verifications:
         self._limits = limits
         self._method_settings = method_settings
         self._challenges = challenges
+        self._passkeys = passkeys
         self._recovery = recovery
         self._delivery = delivery
         self._audit = audit
@@ -99,6 +102,7 @@ class Verifications:
         possible = [one for one in authenticators if FACTORS[one.kind].well_formed(answer)]
         if not possible:
             return self._malformed(occasion)
+        possible = self._passkeys.answering(possible, answer)
         now = self._clock.now()
         answering = Answering(authenticators=tuple(possible))
         if refused := self._charge(tx, actor, user, answering, occasion, now):
@@ -122,8 +126,9 @@ class Verifications:
     ) -> Verification | Refused:
         """Judge one recovery code, under the same rules; an accepted one suspends the phone.
 
-        What the user has is suspended in the same transaction: it can't verify any more, and dies
-        when a new authenticator is confirmed.
+        What the user has, but for passkeys, is suspended in the same transaction: it can't verify
+        any more, and dies when a new authenticator is confirmed. Passkeys go on until the user
+        says that they are lost (see `suspend_passkeys`).
         """
         if refused := self._recovery.refusal(user):
             return refused
@@ -176,6 +181,43 @@ class Verifications:
             self._tell_of_recovery(tx, actor, user, suspended=False)
         outcome = refused or Accepted(step=0)
         return self._conclude(tx, actor, user, answering, verdict, outcome, occasion)
+
+    def suspend_passkeys(
+        self,
+        tx: Session,
+        actor: Actor,
+        user: User,
+        lost: Collection[uuid.UUID],
+        *,
+        session: GatewaySession,
+    ) -> int:
+        """Suspend passkeys that the user says are lost; return how many.
+
+        Args:
+            lost: their ids; those of nothing that works are passed over.
+        """
+        suspended = tx.execute(
+            sa.update(Authenticator)
+            .where(
+                Authenticator.user_id == user.id,
+                Authenticator.kind == PASSKEY.kind,
+                Authenticator.status == AuthenticatorStatus.ACTIVE,
+                Authenticator.id.in_(lost),
+            )
+            .values(status=AuthenticatorStatus.SUSPENDED)
+        )
+        count = int(suspended.rowcount)  # type: ignore[attr-defined]
+        settle(tx, user.id)
+        if count:
+            self._audit.record(
+                tx,
+                EventKind.AUTHENTICATORS_SUSPENDED,
+                actor,
+                user=user,
+                gateway_session=session,
+                passkeys=count,
+            )
+        return count
 
     def vouches(self, tx: Session, user: User, *, since: datetime) -> bool:
         """Tell whether a backend lately verified something that the user still has."""
@@ -234,8 +276,9 @@ class Verifications:
         ).first()
         if row is None or row.Verification.step is None:
             return False
-        if row.Verification.kind in MESSAGE_CODES:
-            return self._challenges.was_used(tx, session, answer, at=row.Verification.at)
+        if row.Verification.kind in _ASKED:
+            asked = self._passkeys if row.Verification.kind == PASSKEY.kind else self._challenges
+            return asked.was_used(tx, session, answer, at=row.Verification.at)
         if row.Authenticator.secret is None:
             return False
         outcome = SECRET_FACTORS[row.Verification.kind].check(
@@ -291,8 +334,9 @@ class Verifications:
         tolerance = self._method_settings.of_user(tx, user).tolerance
         told: list[tuple[Authenticator, Refused]] = []
         for one in authenticators:
-            if one.kind in MESSAGE_CODES:
-                outcome = self._challenges.consume(
+            if one.kind in _ASKED:
+                asked = self._passkeys if one.kind == PASSKEY.kind else self._challenges
+                outcome = asked.consume(
                     tx, one, answer, purpose=purpose, session=occasion.session, now=now
                 )
             else:
@@ -414,6 +458,7 @@ class Verifications:
             .where(
                 Authenticator.user_id == user.id,
                 Authenticator.status == AuthenticatorStatus.ACTIVE,
+                Authenticator.kind != PASSKEY.kind,
             )
             .values(status=AuthenticatorStatus.SUSPENDED)
         )
@@ -434,7 +479,18 @@ class Verifications:
         )
 
 
-_TELLING = (Reason.REPLAYED, Reason.EXPIRED, Reason.CLOCK_OFF, Reason.WRONG)
+_ASKED = {PASSKEY.kind, *MESSAGE_CODES}
+"""Kinds whose answers are for a challenge of ours."""
+_TELLING = (
+    Reason.COPIED,
+    Reason.NOT_ALLOWED,
+    Reason.ALREADY_ENROLLED,
+    Reason.SUSPENDED,
+    Reason.REPLAYED,
+    Reason.EXPIRED,
+    Reason.CLOCK_OFF,
+    Reason.WRONG,
+)
 
 
 def _without_clock(outcome: Outcome) -> Outcome:

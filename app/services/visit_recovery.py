@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -14,6 +16,7 @@ from app.services.enrollment import Enrollment
 from app.services.method_settings import MethodSettings
 from app.services.recovery import Recovery
 from app.services.verification import Occasion, Verifications
+from app.services.visit_passkeys import VisitPasskeys
 from app.services.visits import Step, Visits
 
 
@@ -48,6 +51,7 @@ class VisitRecovery:
         enrollment: Enrollment,
         verifications: Verifications,
         visits: Visits,
+        visit_passkeys: VisitPasskeys,
     ) -> None:
         self._clock = clock
         self._method_settings = method_settings
@@ -55,6 +59,7 @@ class VisitRecovery:
         self._enrollment = enrollment
         self._verifications = verifications
         self._visits = visits
+        self._visit_passkeys = visit_passkeys
 
     def state(self, tx: Session, session: GatewaySession) -> RecoveryState:
         """Return how the user stands with recovery codes."""
@@ -92,12 +97,24 @@ class VisitRecovery:
             tx, actor, session.user, answer, occasion=Occasion(session=session)
         )
         if isinstance(verdict, Verification):
-            offered = self._method_settings.hosted(
-                tx, session.user.organization, session.application
-            )
-            if len(offered) == 1:
-                self._visits.set_up(tx, actor, session, *offered)
+            self._go_on(tx, actor, session)
         return verdict
+
+    def tell_losses(
+        self, tx: Session, actor: Actor, session: GatewaySession, lost: Collection[uuid.UUID]
+    ) -> None:
+        """Suspend the passkeys that are lost, too; then go on as `answer` does.
+
+        Args:
+            lost: ids of passkeys of the user's.
+        """
+        self._visit_passkeys.tell_losses(tx, actor, session, lost)
+        self._go_on(tx, actor, session)
+
+    def _go_on(self, tx: Session, actor: Actor, session: GatewaySession) -> None:
+        offered = self._method_settings.hosted(tx, session.user.organization, session.application)
+        if len(offered) == 1:
+            self._visits.set_up(tx, actor, session, *offered)
 
     def _replaces(self, tx: Session, session: GatewaySession) -> bool:
         user = session.user

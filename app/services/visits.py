@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.clock import Clock
 from app.db import lock
-from app.factors import FACTORS, MESSAGE_CODES
+from app.factors import FACTORS, MESSAGE_CODES, PASSKEY
 from app.factors.base import Prompt, Reason, Refused
 from app.models import (
     Authenticator,
@@ -30,6 +30,7 @@ from app.services.limits import Answering, Limits, Spent
 from app.services.magic_links import MagicLinks
 from app.services.means import Means
 from app.services.method_settings import MethodSettings
+from app.services.passkeys import Passkeys
 from app.services.recovery import Recovery
 from app.services.standing import is_suspended
 from app.services.tokens import assurance_of
@@ -43,6 +44,8 @@ class Step(StrEnum):
     ENROLL = "enroll"
     SAVE_CODES = "save_codes"
     VERIFY = "verify"
+    TELL_LOSSES = "tell_losses"
+    """A recovery code was used, and the user has passkeys, which may be lost or not."""
     OPEN_LINK = "open_link"
     """A magic link completes the session, or the short code that it tells in another browser."""
     DUE = "due"
@@ -79,6 +82,7 @@ class Visits:
         enrollment: Enrollment,
         verifications: Verifications,
         recovery: Recovery,
+        passkeys: Passkeys,
         limits: Limits,
     ) -> None:
         self._clock = clock
@@ -89,6 +93,7 @@ class Visits:
         self._enrollment = enrollment
         self._verifications = verifications
         self._recovery = recovery
+        self._passkeys = passkeys
         self._limits = limits
 
     def step(self, tx: Session, session: GatewaySession) -> Step:
@@ -103,7 +108,7 @@ class Visits:
             return Step.SAVE_CODES
         ground = self._ground(tx, session)
         if ground and self._means.kinds(tx, session):
-            return Step.ENROLL if self.pending(tx, session) else Step.SET_UP
+            return self._enrolling(tx, session, ground)
         if self.choices(tx, session):
             return Step.VERIFY
         return self._dead_end(tx, session, ground)
@@ -115,6 +120,11 @@ class Visits:
             return Step.UNMET
         due = hosted and self._enrollment.is_due(tx, session.user)
         return Step.DUE if due else Step.BLOCKED
+
+    def _enrolling(self, tx: Session, session: GatewaySession, ground: Ground) -> Step:
+        if ground is Ground.RECOVERED and self._may_have_lost(tx, session):
+            return Step.TELL_LOSSES
+        return Step.ENROLL if self.pending(tx, session) else Step.SET_UP
 
     def set_up(
         self, tx: Session, actor: Actor, session: GatewaySession, kind: str
@@ -200,8 +210,13 @@ class Visits:
         return True
 
     def choices(self, tx: Session, session: GatewaySession) -> list[Authenticator]:
-        """Return the authenticators that the user may verify with, last used first."""
-        return self._means.choices(tx, session)
+        """Return the authenticators that the user may verify with, last used first.
+
+        Of several passkeys one stands for all: the browser lets the user choose.
+        """
+        found = self._means.choices(tx, session)
+        passkeys = [one for one in found if one.kind == PASSKEY.kind]
+        return [one for one in found if one not in passkeys[1:]]
 
     def chosen(
         self, tx: Session, session: GatewaySession, authenticator_id: uuid.UUID | None
@@ -244,7 +259,9 @@ class Visits:
             tx,
             actor,
             session.user,
-            [authenticator],
+            self._passkeys.mine(tx, session.user)
+            if authenticator.kind == PASSKEY.kind
+            else [authenticator],
             answer,
             purpose=Purpose.VERIFICATION,
             occasion=Occasion(session=session),
@@ -269,6 +286,9 @@ class Visits:
     def repeats(self, tx: Session, session: GatewaySession, answer: str) -> bool:
         """Tell whether an answer is the one that ended this session well (a double tap)."""
         return self._verifications.completed_by(tx, session, answer)
+
+    def _may_have_lost(self, tx: Session, session: GatewaySession) -> bool:
+        return not session.losses_told and bool(self._passkeys.mine(tx, session.user))
 
     def _spent(
         self, session: GatewaySession, authenticator: Authenticator, now: datetime

@@ -641,6 +641,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=40), nullable=False),
         sa.Column("token_hash", sa.String(), nullable=False),
         sa.Column("browser_hash", sa.String(), nullable=True),
+        sa.Column("losses_told", sa.Boolean(), nullable=False),
         sa.Column("judged", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
@@ -760,10 +761,12 @@ def upgrade() -> None:
         sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("gateway_session_id", sa.String(), nullable=True),
         sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=True),
         sa.Column("status", sa.String(length=40), nullable=False),
         sa.Column("secret", sa.String(), nullable=True),
         sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("imported_hash", sa.String(), nullable=True),
+        sa.Column("credential_id", sa.String(), nullable=True),
         sa.Column("recipient", sa.String(), nullable=True),
         sa.Column("request_id", sa.String(), nullable=True),
         sa.Column("forced", sa.Boolean(), nullable=False),
@@ -789,6 +792,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_authenticators")),
+        sa.UniqueConstraint("credential_id", name=op.f("uq_authenticators_credential_id")),
     )
     with op.batch_alter_table("authenticators", schema=None) as batch_op:
         batch_op.create_index(
@@ -885,6 +889,41 @@ def upgrade() -> None:
         sa.UniqueConstraint("gateway_session_id", name=op.f("uq_magic_links_gateway_session_id")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_magic_links_token_hash")),
     )
+    op.create_table(
+        "passkey_challenges",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("gateway_session_id", sa.String(), nullable=True),
+        sa.Column("purpose", sa.String(length=40), nullable=False),
+        sa.Column("challenge_hash", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["gateway_session_id"],
+            ["gateway_sessions.id"],
+            name=op.f("fk_passkey_challenges_gateway_session_id_gateway_sessions"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.id"],
+            name=op.f("fk_passkey_challenges_user_id_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_passkey_challenges")),
+        sa.UniqueConstraint("challenge_hash", name=op.f("uq_passkey_challenges_challenge_hash")),
+    )
+    with op.batch_alter_table("passkey_challenges", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_passkey_challenges_gateway_session_id"),
+            ["gateway_session_id"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_passkey_challenges_user_id"), ["user_id"], unique=False
+        )
+
     op.create_table(
         "challenges",
         sa.Column("id", sa.String(), nullable=False),
@@ -1219,6 +1258,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_challenges_authenticator_id"))
 
     op.drop_table("challenges")
+    with op.batch_alter_table("passkey_challenges", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_passkey_challenges_user_id"))
+        batch_op.drop_index(batch_op.f("ix_passkey_challenges_gateway_session_id"))
+
+    op.drop_table("passkey_challenges")
     op.drop_table("magic_links")
     with op.batch_alter_table("enrollment_invitations", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_enrollment_invitations_user_id"))

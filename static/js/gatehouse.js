@@ -117,6 +117,43 @@ if (watched) {
   setTimeout(look, pause);
 }
 
+// Passkeys: the device signs what the server asks, and the form carries it back.
+for (const form of document.querySelectorAll("[data-passkey]")) {
+  if (!window.PublicKeyCredential?.parseRequestOptionsFromJSON) continue;
+  const { passkey, options, autofill } = form.dataset;
+  const button = form.querySelector("[data-start]");
+  const tell = (name) => {
+    for (const told of form.querySelectorAll("[data-told] > *")) told.hidden = !told.hasAttribute(`data-told-${name}`);
+    if (button) button.disabled = false;
+  };
+  const sign = async (mediation) => {
+    try {
+      const answer = await fetch(options, { method: "POST", body: new FormData(form) });
+      if (answer.redirected || !answer.ok) return location.replace(location.href);
+      const asked = await answer.json();
+      const made = passkey === "create"
+        ? await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(asked) })
+        : await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(asked), ...mediation });
+      form.elements.credential.value = JSON.stringify(made.toJSON());
+      form.submit();
+    } catch (error) {
+      tell({ InvalidStateError: "known", TypeError: "lost" }[error.name] ?? "closed");
+    }
+  };
+  if (autofill !== undefined) {
+    PublicKeyCredential.isConditionalMediationAvailable?.().then((can) => can && sign({ mediation: "conditional" }));
+    continue;
+  }
+  form.querySelector("[data-cannot]").hidden = true;
+  button.hidden = false;
+  button.focus();
+  button.addEventListener("click", () => {
+    tell("");
+    button.disabled = true;
+    sign();
+  });
+}
+
 // One answer per form: a double tap sends one.
 for (const form of document.querySelectorAll("form:not([data-send], [action$=download])")) {
   form.addEventListener("submit", (event) => {

@@ -128,6 +128,9 @@ WORDS: dict[EventKind, Words] = {
     EventKind.ORGANIZATION_DELETED: Words("Organization deleted", BAD),
     EventKind.ORGANIZATION_RESTORED: Words("Organization restored", WARN),
     EventKind.ORGANIZATION_UPDATED: Words("Organization changed", WARN, ": {changed}"),
+    EventKind.PASSKEY_COUNTED_BACK: Words(
+        "Passkey counts back, so there may be a copy", BAD, ": {told} after {seen}"
+    ),
     EventKind.POLICY_CHANGED: Words("Policy changed", WARN, ": {mode}"),
     EventKind.POLICY_PASSED: Words("Let through by the policy", WARN),
     EventKind.POLICY_REMOVED: Words("Policy of an application removed", WARN),
@@ -184,6 +187,8 @@ REFUSALS = {
     Reason.NOT_VOUCHED.value: "nobody vouched for the user",
     Reason.TOO_WEAK.value: "less than the application asked",
     Reason.ALREADY_ENROLLED.value: "set up before",
+    Reason.NOT_ALLOWED.value: "model of security key not allowed",
+    Reason.COPIED.value: "possible copy of a passkey",
 }
 """Why an answer or a message was refused, by the `reason` in an event's detail."""
 
@@ -223,6 +228,7 @@ SUBJECTS = {
     "method_setting": "Methods",
     "notice": "Notices",
     "organization": "Organization",
+    "passkey": "Passkeys",
     "policy": "Policy",
     "provider": "Providers",
     "recovery_codes": "Recovery codes",

@@ -11,6 +11,7 @@ from flask import Blueprint, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from app.factors.passkey import provider_of
 from app.models import AuthenticatorStatus, User
 from app.services.audit import EventKind
 from app.services.roles import Action
@@ -75,6 +76,7 @@ def show(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnValue:
         state=STATES[services().user_states.now(tx, seat.organization).of(user, theirs)],
         authenticators=theirs,
         methods=METHODS,
+        provider_of=provider_of,
         locks=locks,
         recovery=services().authenticators.recovery(tx, user),
         bypass_code=services().bypass_codes.current(tx, user),

@@ -13,6 +13,7 @@ from app.web.api_v2 import (
     magic_link_challenges,
     messages,
     organizations,
+    passkeys,
     paths,
     reference,
     token,
@@ -35,6 +36,7 @@ PARTS = (
     totp_connections,
     totp_enrollments,
     totp_challenges,
+    passkeys,
     gateway_sessions,
     magic_link_challenges,
 )

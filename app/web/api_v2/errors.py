@@ -81,6 +81,7 @@ ERRORS: dict[str, ErrorType] = {
     "number_refused": ErrorType(
         422, "Codes are not sent to a number of this kind, such as a premium or satellite one."
     ),
+    "passkeys_inactive": ErrorType(422, "The organization takes no passkeys."),
     "phone_number_taken": ErrorType(
         422, "Another user of the organization is known by this phone number alone."
     ),

@@ -29,6 +29,7 @@ _TITLES = {
     "totp_connection": "TOTP connection",
     "totp_enrollments": "TOTP enrollment",
     "totp_challenges": "TOTP challenge",
+    "passkeys": "Passkeys",
     "gateway_sessions": "Gateway sessions",
     "magic_link_challenges": "Magic links",
     "messages": "Captured messages",

@@ -17,6 +17,9 @@ _REASONS = {
     Reason.RECOVERY_LIMITED: "recovery_limited",
     Reason.REENROLLMENT_LIMIT: "reenrollment_limit_reached",
     Reason.EXPIRED: "expired",
+    Reason.ALREADY_ENROLLED: "already_enrolled",
+    Reason.NOT_ALLOWED: "not_allowed",
+    Reason.COPIED: "copied",
 }
 
 

@@ -12,6 +12,7 @@ from app.web.gateway import (
     enroll,
     enrollment_invitation,
     magic_link,
+    passkeys,
     start,
 )
 from app.web.gateway.visit import blueprint
@@ -24,6 +25,7 @@ __all__ = [
     "enroll",
     "enrollment_invitation",
     "magic_link",
+    "passkeys",
     "start",
 ]
 

@@ -8,7 +8,7 @@ from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from app.factors import MESSAGE_CODES
+from app.factors import MESSAGE_CODES, PASSKEY
 from app.factors.base import Refused
 from app.models import Authenticator, GatewaySession, SessionStatus
 from app.services.visits import Step
@@ -136,14 +136,16 @@ def _render(
     *,
     status: int,
 ) -> ResponseReturnValue:
+    choices = services().visits.choices(tx, session)
     return render(
         f"factors/{authenticator.kind}/challenge.html",
         session,
         status,
         authenticator=authenticator,
-        others=len(services().visits.choices(tx, session)) > 1,
+        others=len(choices) > 1,
         more=services().means.leads_to_more(tx, session),
         bypass=services().bypass_codes.fits(tx, session),
+        autofill=next((one for one in choices if one.kind == PASSKEY.kind), None),
         unsent=unsent,
         **facts_of(tx, session, authenticator, refused, typed),
     )

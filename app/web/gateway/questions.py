@@ -8,7 +8,7 @@ from flask import request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from app.factors import MESSAGE_CODES, totp
+from app.factors import MESSAGE_CODES, PASSKEY, totp
 from app.factors.base import Prompt, Refused
 from app.models import Authenticator, AuthenticatorStatus, GatewaySession, User
 from app.services.challenges import Asked
@@ -17,7 +17,12 @@ from app.services.visit_codes import Question
 from app.web.gateway.visit import render, user
 from app.web.support import services
 from app.web.support.headers import allow_requests
-from app.web.support.sentences import message_sentence, sending_sentence, sentence
+from app.web.support.sentences import (
+    message_sentence,
+    passkey_sentence,
+    sending_sentence,
+    sentence,
+)
 
 
 def facts_of(
@@ -33,6 +38,10 @@ def facts_of(
         refused: why the answer was refused, if one was.
         typed: that answer.
     """
+    if authenticator.kind == PASSKEY.kind:
+        allow_requests()
+        error = passkey_sentence(refused) if refused else None
+        return {**_addresses(session, authenticator), "error": error, "refused": refused}
     if authenticator.kind not in MESSAGE_CODES:
         shown = totp.shown(authenticator.parameters)
         return {

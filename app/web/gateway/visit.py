@@ -40,6 +40,7 @@ _PAGES = {
     Step.ENROLL: "gateway.enroll",
     Step.SAVE_CODES: "gateway.codes",
     Step.VERIFY: "gateway.verify",
+    Step.TELL_LOSSES: "gateway.losses",
     Step.OPEN_LINK: "gateway.link",
     Step.DUE: "gateway.due",
     Step.BLOCKED: "gateway.blocked",

@@ -18,10 +18,11 @@ class CodeForm(FlaskForm):  # type: ignore[misc]
     """The one field that an answer is typed into."""
 
     code = StringField()
+    credential = StringField()
 
     def answer(self) -> str:
-        """Return what was typed; of several fields of that name none is right."""
-        return "/".join(request.form.getlist("code"))
+        """Return what was typed, or what a passkey signed; of several codes none is right."""
+        return "/".join(request.form.getlist("code")) or request.form.get("credential", "")
 
 
 def cookie_name(config_https: bool, name: str) -> str:

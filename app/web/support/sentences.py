@@ -40,6 +40,28 @@ def sentence(refused: Refused, typed: str, *, digits: int) -> str:
     }[refused.reason]
 
 
+def passkey_sentence(refused: Refused) -> str:
+    """Return what the user reads about a passkey that was refused."""
+    if refused.reason is Reason.LOCKED or refused.retry_at is not None:
+        return _locked(refused.retry_at)
+    return {
+        Reason.MALFORMED: _("Your browser sent no passkey. Try again, or choose another way."),
+        Reason.WRONG: _("That passkey was not accepted. Try again, or choose another way."),
+        Reason.REPLAYED: _("That answer was already used. Use your passkey again."),
+        Reason.EXPIRED: _("That took too long. Use your passkey again."),
+        Reason.SUSPENDED: _("That passkey does not work any more. Choose another way."),
+        Reason.ALREADY_ENROLLED: _("That passkey is in use already. Add another one."),
+        Reason.NOT_ALLOWED: _(
+            "Your organization does not take this model. Use a security key that it gave you."
+        ),
+        Reason.COPIED: _(
+            "There may be a copy of that passkey, so it is not taken. Choose another way, and tell "
+            "an administrator."
+        ),
+        Reason.TOO_MANY: _("There were too many refusals. Start again from the application."),
+    }[refused.reason]
+
+
 def message_sentence(
     refused: Refused, typed: str, *, digits: int, two: bool, reference: str | None
 ) -> str:

@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from app.services.audit import OPERATOR
 from tests.actors import Page, Phone, Reply, keep_secret
 from tests.conftest import ONE_DATABASE, Harbor
 from tests.web.api_v2.headless import challenges, confirms, connects, enrolls, has_phone
@@ -111,6 +112,9 @@ def test_an_error_points_to_its_line_of_the_page(harbor: Harbor) -> None:
 
 def values(harbor: Harbor) -> dict[str, str]:
     """Real values for what stands in braces in a path."""
+    with harbor.services.database.writing() as tx:
+        organization = tx.merge(harbor.organization)
+        harbor.services.passkey_rules.change(tx, OPERATOR, organization, active=True)
     made = harbor.backend.calls("GET", "/applications").json["data"]
     phone = Phone(enrolls(harbor).json["otp_uri"])
     confirms(harbor, harbor.code(phone))
@@ -130,6 +134,8 @@ REFUSED = {
     # What these need is no constant: a result, a code.
     "gateway_sessions.redeem.post": "result_invalid",
     "magic_link_challenges.exchange.post": "code_invalid",
+    "passkeys.finish.put": "no_pending_enrollment",
+    "passkeys.verify.post": "not_enrolled",
     "totp_enrollments.confirm.put": "no_pending_enrollment",
 }
 """Examples that are well-formed, but can't be granted as they stand."""
