@@ -130,7 +130,7 @@ def _check(settings: PasskeySettings) -> None:
 def _check_models(settings: PasskeySettings) -> None:
     wrong = [one for one in settings.models if not _AAGUID.fullmatch(one)]
     if wrong:
-        raise Invalid("models", f"{wrong[0]} is no AAGUID: 32 hexadecimal digits with dashes.")
+        raise Invalid("models", f"an AAGUID has 32 hexadecimal digits with dashes; {wrong[0]} has not.")
     if len(settings.models) > MOST_MODELS:
         raise Invalid("models", f"name at most {MOST_MODELS}.")
     if settings.attestation == DIRECT and not settings.models:
@@ -143,6 +143,6 @@ def _check_roots(settings: PasskeySettings) -> None:
     try:
         found = certificates(settings.roots)
     except ValueError:
-        raise Invalid("roots", "paste the makers' certificates in PEM.") from None
+        raise Invalid("roots", "paste the certificates of the makers in PEM.") from None
     if len(found) > MOST_ROOTS:
         raise Invalid("roots", f"paste at most {MOST_ROOTS} certificates.")

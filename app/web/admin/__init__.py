@@ -17,6 +17,7 @@ from app.web.admin import (
     invitation,
     methods,
     overview,
+    passkeys,
     policy,
     profile,
     retention,
@@ -36,6 +37,7 @@ from app.web.admin.messages import channels, limits, log, provider_trials, provi
 from app.web.support.locale import speak
 
 __all__ = [
+    "passkeys",
     "provider_trials",
     "retention",
     "risk",

@@ -13,6 +13,7 @@ from wtforms import BooleanField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 
 from app.errors import Invalid, NotFound
+from app.factors.totp import Totp
 from app.services.method_advice import PRESET_FIELDS, PRESETS, accepted_seconds, advice
 from app.services.roles import Action
 from app.services.totp_settings import METHODS, TotpSettings, settings_of
@@ -117,13 +118,20 @@ def save(tx: Session, seat: Seat) -> ResponseReturnValue:
 def ask_off(tx: Session, seat: Seat) -> ResponseReturnValue:
     """Ask whether nobody shall be able to confirm any more."""
     people = services().overview.people(tx, seat.organization)
+    nobody = (
+        f"Nobody can confirm any more. {words.users(people.total)} of {seat.organization.name} "
+        "can’t get through: every visit that an application asks for is refused, unless the "
+        "policy is off."
+    )
+    some = (
+        f"{words.users(_having(tx, seat, Totp.kind))} with an authenticator app can’t confirm with "
+        "it any more. Other methods work on."
+    )
     return confirm(
         seat,
         question="Switch the TOTP connection off?",
         says=[
-            f"Nobody can confirm any more. {words.users(people.total)} of "
-            f"{seat.organization.name} can’t get through: every visit that an application asks "
-            "for is refused, unless the policy is off.",
+            some if _others(tx, seat) else nobody,
             f"{words.users(people.enrolled)} with a method keep it, and their recovery codes. "
             "They work again when you switch it on.",
             "Nobody is told. It holds at once.",
@@ -191,8 +199,14 @@ def _show(tx: Session, seat: Seat, form: MethodsForm, status: int = 200) -> Resp
         presets=PRESETS,
         used=used,
         texts=_carries_texts(tx, seat),
+        others=_others(tx, seat),
         words=words,
     )
+
+
+def _others(tx: Session, seat: Seat) -> set[str]:
+    """Return what else users confirm with on the hosted pages."""
+    return services().method_settings.hosted(tx, seat.organization) - {Totp.kind}
 
 
 def _settings(tx: Session, seat: Seat) -> TotpSettings:

@@ -372,6 +372,22 @@ DEEDS = [
     deed("admin_methods.switch_off", "/methods/switch-off", "method_setting:changed"),
     deed("admin_methods.switch_on", "/methods/switch-on", "method_setting:changed"),
     deed(
+        "admin_methods.switch_passkeys_on",
+        "/methods/passkeys/switch-on",
+        "method_setting:changed",
+    ),
+    deed(
+        "admin_methods.save_passkeys",
+        "/methods/passkeys",
+        "method_setting:changed",
+        fields={"user_verification": "required"},
+    ),
+    deed(
+        "admin_methods.switch_passkeys_off",
+        "/methods/passkeys/switch-off",
+        "method_setting:changed",
+    ),
+    deed(
         "admin_policy.save",
         "/policy/check?rule=optional&application={notes}",
         "policy:changed",
