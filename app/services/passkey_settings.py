@@ -130,7 +130,9 @@ def _check(settings: PasskeySettings) -> None:
 def _check_models(settings: PasskeySettings) -> None:
     wrong = [one for one in settings.models if not _AAGUID.fullmatch(one)]
     if wrong:
-        raise Invalid("models", f"an AAGUID has 32 hexadecimal digits with dashes; {wrong[0]} has not.")
+        raise Invalid(
+            "models", f"an AAGUID has 32 hexadecimal digits with dashes; {wrong[0]} has not."
+        )
     if len(settings.models) > MOST_MODELS:
         raise Invalid("models", f"name at most {MOST_MODELS}.")
     if settings.attestation == DIRECT and not settings.models:

@@ -17,6 +17,7 @@ from app.web.gateway.questions import facts_of, progress_of, sent, why_not_sent
 from app.web.gateway.visit import blueprint, next_page, page, render, user
 from app.web.support import services
 from app.web.support.forms import CodeForm
+from app.web.support.headers import allow_requests
 from app.web.support.sentences import recovery_sentence
 
 
@@ -137,6 +138,9 @@ def _render(
     status: int,
 ) -> ResponseReturnValue:
     choices = services().visits.choices(tx, session)
+    autofill = next((one for one in choices if one.kind == PASSKEY.kind), None)
+    if autofill is not None:
+        allow_requests()
     return render(
         f"factors/{authenticator.kind}/challenge.html",
         session,
@@ -145,7 +149,7 @@ def _render(
         others=len(choices) > 1,
         more=services().means.leads_to_more(tx, session),
         bypass=services().bypass_codes.fits(tx, session),
-        autofill=next((one for one in choices if one.kind == PASSKEY.kind), None),
+        autofill=autofill,
         unsent=unsent,
         **facts_of(tx, session, authenticator, refused, typed),
     )
