@@ -85,8 +85,12 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:
-        """Open a transaction that only looks; nothing it does is kept."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        """Open a transaction that only looks: nothing it does is kept, or even sent.
+
+        Were it sent, a page that fills in a row which isn't there yet would wait for a writer, and
+        on SQLite be refused.
+        """
+        with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
             yield session
 
     @contextlib.contextmanager

@@ -55,6 +55,17 @@ def test_reading_keeps_nothing(database: Database) -> None:
     assert kinds(database) == []
 
 
+def test_whoever_only_looks_waits_for_no_writer(database: Database) -> None:
+    """What a reader puts together for itself is never sent to the database."""
+    with database.writing() as writer:
+        writer.add(event("written"))
+        writer.flush()
+        with database.reading() as tx:
+            tx.add(event("for the page alone"))
+            assert list(tx.scalars(sa.select(Event.kind))) == []
+    assert kinds(database) == ["written"]
+
+
 def test_what_must_be_kept_is_kept_even_if_all_else_is_undone(database: Database) -> None:
     with pytest.raises(RuntimeError, match="broken"), database.writing() as tx:
         tx.add(event("undone"))

@@ -6,7 +6,8 @@ import pytest
 
 from app.models import Role
 from app.services.roles import MAY
-from tests.conftest import Harbor
+from tests.actors import keep_secret
+from tests.conftest import ONE_DATABASE, Harbor
 from tests.web.admin.furniture import addresses, furnish
 
 ELSE_THAN_200 = {
@@ -38,3 +39,31 @@ def test_each_role_opens_every_page_that_it_may_and_no_other(harbor: Harbor, rol
         opened += 1
     assert opened + refused > 85
     assert (refused == 0) == (role is Role.OWNER)
+
+
+@ONE_DATABASE
+def test_what_a_request_says_of_the_host_stands_on_no_page(harbor: Harbor) -> None:
+    """F40: addresses of pages, links, recipes and invitations come from the settings alone."""
+    ids = furnish(harbor)
+    nadia = harbor.administrator()
+    forged = {
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "gopher",
+        "Forwarded": "host=evil.example",
+        "X-Original-URL": "//evil.example/",
+    }
+    cookies = dict(nadia.browser.cookies)
+    for endpoint, _rule, address, _action in addresses(harbor, nadia.place, ids):
+        reply = harbor.wire.request("GET", address, headers=forged, cookies={**cookies})
+        assert "evil" not in reply.text + reply.location, endpoint
+        assert "gopher" not in reply.text + reply.location, endpoint
+        other = {"Host": "evil.example"}
+        reply = harbor.wire.request("GET", address, headers=other, cookies={**cookies})
+        assert (reply.status, reply.location) == (421, ""), endpoint
+    data = {"email": "kit@harbor.example", "role": "auditor"}
+    nadia.at("/administrators/invite")
+    path = nadia.browser.path
+    data["csrf_token"] = nadia.browser.form_token
+    nadia.browser.goes_to(path, "POST", data=data, headers=forged)
+    assert f"{harbor.base_url}/admin/invitation?token=" in nadia.text
+    keep_secret(nadia.text.partition("invitation?token=")[2].split()[0])
