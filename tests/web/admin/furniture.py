@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import sqlalchemy as sa
 
-from app.models import Authenticator, PolicyMode, Role
+from app.models import Authenticator, Message, PolicyMode, Role
 from app.services.audit import OPERATOR
 from app.services.policies import Rule
 from app.services.sending_rules import Rules
@@ -51,11 +51,13 @@ def furnish(harbor: Harbor) -> dict[str, str]:
     _gives(harbor, own.client_id, bo, cleo)
     harbor.services.import_jobs.bring(OPERATOR, harbor.organization, "users.csv", FILE)
     theirs = ids_of(harbor)
+    told = Message.organization_id == harbor.organization.id
     hers = Authenticator.user_id == uuid.UUID(harbor.ada)
     return {
         **{name: (theirs.get(table) or [""])[0] for name, table in OF_TABLE.items()},
         "user_id": harbor.ada,
         "authenticator_id": str(harbor.rows(sa.select(Authenticator.id).where(hers))[0][0]),
+        "message_id": str(harbor.rows(sa.select(Message.id).where(told))[0][0]),
         "client_id": own.client_id,
         "application_id": own.client_id,
         "key": key.client_id,
