@@ -14,6 +14,7 @@ from app.clock import Clock
 from app.models import Message, MessageStatus, Organization
 from app.providers.base import CHANNELS
 from app.services.channels import Channels
+from app.services.message_ranges import Way, along
 from app.services.method_settings import DUAL
 from app.services.provider_accounts import ProviderAccounts
 from app.services.sendings import EXPIRED, WITHDRAWN
@@ -22,7 +23,7 @@ _LATELY = timedelta(days=1)
 _LEAST = 3
 """So many failures of a channel, and nothing that went out, tell that its providers don't work."""
 _COUNTED = 10_000
-"""Failures of a day, at most: the page says how bad it is, not to the last one."""
+"""So many messages are looked at, at most: the page says how bad it is, not to the last one."""
 _NOBODY_S = (EXPIRED, WITHDRAWN)
 """Why messages end that no provider and no setting is to blame for."""
 
@@ -77,14 +78,13 @@ class SendTroubles:
 
 def _failed(tx: Session, organization_id: uuid.UUID, since: datetime) -> dict[str, int]:
     """Return how many messages failed since then, by channel."""
+    way: Way = {
+        Message.organization_id: organization_id,
+        Message.status: MessageStatus.FAILED,
+    }
     newest = (
-        sa.select(Message.channel, Message.error)
-        .where(
-            Message.organization_id == organization_id,
-            Message.status == MessageStatus.FAILED,
-            Message.created_at >= since,
-        )
-        .order_by(Message.created_at.desc(), Message.id.desc())
+        along(way, None, since=since)
+        .with_only_columns(Message.channel, Message.error)
         .limit(_COUNTED)
         .subquery()
     )
@@ -94,10 +94,7 @@ def _failed(tx: Session, organization_id: uuid.UUID, since: datetime) -> dict[st
 
 
 def _went_out(tx: Session, organization_id: uuid.UUID, channel: str, since: datetime) -> bool:
-    went = sa.select(Message.id).where(
-        Message.organization_id == organization_id,
-        Message.channel == channel,
-        Message.created_at >= since,
-        Message.status.in_([MessageStatus.SENT, MessageStatus.DELIVERED]),
-    )
-    return tx.scalar(went.limit(1)) is not None
+    way: Way = {Message.organization_id: organization_id, Message.channel: channel}
+    near = along(way, None, since=since).limit(_COUNTED).subquery()
+    went = near.c.status.in_([MessageStatus.SENT, MessageStatus.DELIVERED])
+    return tx.scalar(sa.select(near.c.id).where(went).limit(1)) is not None

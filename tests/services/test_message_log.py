@@ -341,3 +341,17 @@ def test_no_search_scans_the_table(shelf: Shelf) -> None:
             for plan in told:
                 assert not re.search(r"Seq Scan|SCAN messages", plan), (asked, plan)
             assert any(index in plan for plan in told), (asked, told)
+
+
+def test_neither_does_the_overview(shelf: Shelf) -> None:
+    """What failed of late, and whether anything went out, is looked up along an index."""
+    fill(shelf.services.database, shelf.mine, shelf.ada, shelf.bo)
+    plans = Plans(shelf.services.database)
+    with shelf.services.database.reading() as tx:
+        troubles = shelf.services.attention._send_troubles.of(tx, shelf.mine)
+    assert troubles.failed == MANY // 1000
+    told = list(plans.told())
+    assert len(told) > 1
+    for plan in told:
+        assert not re.search(r"Seq Scan|SCAN messages", plan), plan
+    assert "organization_id_messages_status" in told[0]

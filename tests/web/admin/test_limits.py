@@ -246,6 +246,15 @@ def test_what_a_change_stops_is_told_before(harbor: Harbor) -> None:
     assert "Codes by phone go out again at once." in nadia.text
 
 
+def test_an_alarm_that_is_passed_by_a_change_is_told_before(harbor: Harbor) -> None:
+    sent(harbor, SendScope.BUDGET, Window.MONTH, "", 6000)
+    nadia = harbor.administrator()
+    asks(nadia, alarm_percent="60")
+    assert "6,000 were sent this month. That is past the alarm" in nadia.text
+    asks(nadia, alarm_percent="61")
+    assert "past the alarm" not in nadia.text
+
+
 # Countries
 
 

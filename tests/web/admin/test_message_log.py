@@ -9,10 +9,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy.orm import Session
 
 from app.models import Message, MessageStatus, Role
 from app.services import message_log
 from app.services.audit import OPERATOR
+from app.services.send_attempts import MOST_KEPT
 from app.web.admin.messages.log_words import NAMES
 from tests.actors import Administrator, keep_secret
 from tests.conftest import ONE_DATABASE, FixedClock, Harbor
@@ -118,8 +120,8 @@ def test_a_lost_answer_is_told_as_a_doubt(reached: Harbor, office: Office, mail:
         "reported": False,
     }
 
-    def doubts(tx: object) -> None:
-        message = tx.get(Message, posted.id)  # type: ignore[attr-defined]
+    def doubts(tx: Session) -> None:
+        message = tx.get_one(Message, posted.id)
         message.attempts, message.doubts, message.tries = [attempt], 1, 3
 
     office.changes(doubts)
@@ -127,7 +129,15 @@ def test_a_lost_answer_is_told_as_a_doubt(reached: Harbor, office: Office, mail:
     opens(nadia, posted)
     assert "Number 1 may have taken it: its answer was lost" in nadia.text
     assert "Once it may have arrived although no provider said so." in nadia.text
-    assert "2 times a sender took it and ended before it wrote down" in nadia.text
+    assert "Tries 3" in nadia.text
+    assert "only the newest is kept" not in nadia.text
+
+    def lasts(tx: Session) -> None:
+        tx.get_one(Message, posted.id).attempts = [attempt] * MOST_KEPT
+
+    office.changes(lasts)
+    opens(nadia, posted)
+    assert "Of what providers said, only the newest is kept." in nadia.text
 
 
 def test_what_no_provider_carries_leads_to_the_providers(reached: Harbor, office: Office) -> None:
@@ -148,8 +158,8 @@ def test_what_the_provider_says_of_the_cost_is_told(reached: Harbor, office: Off
     has_accounts(office)
     posted = office.code(office.user())
 
-    def costs(tx: object) -> None:
-        tx.get(Message, posted.id).cost = "0.0333"  # type: ignore[attr-defined]
+    def costs(tx: Session) -> None:
+        tx.get_one(Message, posted.id).cost = "0.0333"
 
     nadia = runs(reached, office.organization)
     opens(nadia, posted)
@@ -166,8 +176,8 @@ def test_a_report_of_failure_joins_what_happened(
     posted = office.code(office.user())
     assert office.sends()
 
-    def fails(tx: object) -> None:
-        message = tx.get(Message, posted.id)  # type: ignore[attr-defined]
+    def fails(tx: Session) -> None:
+        message = tx.get_one(Message, posted.id)
         message.status, message.error = MessageStatus.FAILED, "twilio_30003"
         reported = {**message.attempts[-1], "code": "twilio_30003", "detail": "", "reported": True}
         message.attempts = [*message.attempts, reported]
@@ -177,7 +187,7 @@ def test_a_report_of_failure_joins_what_happened(
     opens(nadia, posted)
     assert "Number 1 says that it did not arrive" in nadia.text
     assert "twilio_30003" in nadia.text
-    assert "a sender took it and ended" not in nadia.text
+    assert "Tries 1" in nadia.text
 
 
 # The sandbox

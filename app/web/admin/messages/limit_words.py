@@ -106,6 +106,9 @@ def consequences(before: Rules, after: Rules, uses: Mapping[str, Use]) -> Iterat
             yield _stopped(name, use)
         elif was <= use.sent < then and name in _STOPS:
             yield f"{_STOPS[name].capitalize()} go out again at once."
+    sent = uses["monthly_budget"].sent
+    if after.alarm_at <= sent < min(before.alarm_at, after.monthly_budget):
+        yield f"{sent:,} were sent this month. That is past the alarm, which rings at the next one."
     if gone := sorted(country(one) for one in {*before.countries} - {*after.countries}):
         yield f"Nobody with a number of {_listed(gone)} gets a code by phone any more."
     if new := sorted(country(one) for one in {*after.countries} - {*before.countries}):

@@ -59,7 +59,7 @@ def show(tx: Session, seat: Seat, message_id: uuid.UUID) -> ResponseReturnValue:
         country=country(message.country) if message.country else "",
         reference=challenge.reference if challenge else "",
         steps=words.steps(message),
-        lost=words.lost(message),
+        is_shortened=words.is_shortened(message),
         sandbox=in_sandbox(seat),
     )
 

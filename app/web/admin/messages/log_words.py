@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.models import Message, MessageStatus
-from app.services.send_attempts import Attempt, attempts_of
+from app.services.send_attempts import MOST_KEPT, Attempt, attempts_of
 
 STATUSES = {
     MessageStatus.QUEUED: ("Waiting", ""),
@@ -97,12 +97,9 @@ def steps(message: Message) -> list[Step]:
     return [*_steps(message)][::-1]
 
 
-def lost(message: Message) -> int:
-    """Return how often a sender took a message and ended before it said what came of it."""
-    if message.status is MessageStatus.SENDING:
-        return 0
-    told = [one for one in attempts_of(message) if not one.reported]
-    return max(0, message.tries - len(told)) if told or message.error is None else 0
+def is_shortened(message: Message) -> bool:
+    """Tell whether only the newest of what providers said was kept."""
+    return len(message.attempts) >= MOST_KEPT
 
 
 def _steps(message: Message) -> Iterator[Step]:
