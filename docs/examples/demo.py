@@ -320,8 +320,8 @@ Gatehouse is running, and Harbor Notes beside it: an application that asks for a
   Admin area     {plan.gateway_url}/admin/
 
 1. Open Harbor Notes and sign in as {data["users"][0]["email"]}. No password is checked.
-2. Open the private logbook. Gatehouse asks for a second step: scan its QR code with any
-   authenticator app on your phone, and type the six digits that the app shows.
+2. Open the private logbook. Gatehouse asks for a second step: make a passkey with this computer,
+   or choose the authenticator app, scan the QR code with it and type the six digits that it shows.
 3. Save your recovery codes. You are back in Harbor Notes, with a signed result that it checked.
 4. Open the admin area, and see what you did. You are {administrator["email"]}.
    Password: {administrator["password"]}

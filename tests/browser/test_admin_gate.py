@@ -96,7 +96,7 @@ def test_axe_finds_nothing_on_an_invitation(stage: Stage) -> None:
         page.get_by_label("Password").fill(password)
         page.get_by_role("button", name="Continue to the second factor").click()
         eye.looks("common password" if password == "password1234" else "first method")
-    expect(page.get_by_role("button", name="Set up authenticator app")).to_be_visible()
+    expect(page.get_by_role("button", name="Set up a passkey")).to_be_visible()
     page.goto(link)
     eye.looks("invitation over")
     assert eye.told == []

@@ -101,7 +101,7 @@ def test_the_demo_from_sign_in_to_verified_claims(page: Page, demo: dict[str, An
     page.get_by_role("button", name="Open the private logbook").click()
     assert page.url.startswith(demo["base_url"])
     assert "token=" not in page.url
-    page.get_by_role("button", name="Set up authenticator app").click()
+    page.get_by_role("button", name="Authenticator app").click()
     phone = Phone(page.locator("a[href^=otpauth]").get_attribute("href") or "")
     page.get_by_label("Type the code the app shows").fill(phone.code(clock.now()))
     page.get_by_role("button", name="Confirm code").click()
