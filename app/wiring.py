@@ -76,12 +76,15 @@ from app.services.sign_ins import SignIns
 from app.services.tallies import Tallies
 from app.services.tokens import Tokens
 from app.services.trials import Trials
+from app.services.trust_rules import TrustRules
+from app.services.trusted_browsers import TrustedBrowsers
 from app.services.user_care import UserCare
 from app.services.user_exports import UserExports
 from app.services.user_lists import UserLists
 from app.services.user_locks import UserLocks
 from app.services.user_states import UserStates
 from app.services.verification import Verifications
+from app.services.visit_browsers import VisitBrowsers
 from app.services.visit_choices import VisitChoices
 from app.services.visit_codes import VisitCodes
 from app.services.visit_passkeys import VisitPasskeys
@@ -104,6 +107,8 @@ class Services:
     provider_accounts: ProviderAccounts
     provider_tests: ProviderTests
     policies: Policies
+    trust_rules: TrustRules
+    trusted_browsers: TrustedBrowsers
     lockouts: Lockouts
     organizations: Organizations
     brands: Brands
@@ -144,6 +149,7 @@ class Services:
     magic_links: MagicLinks
     visits: Visits
     means: Means
+    visit_browsers: VisitBrowsers
     visit_choices: VisitChoices
     visit_codes: VisitCodes
     visit_passkeys: VisitPasskeys
@@ -190,6 +196,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     method_settings = MethodSettings(provider_accounts, sending_rules, passkey_rules, audit)
     channels = Channels(method_settings, provider_accounts, audit)
     policies = Policies(clock, audit)
+    trust_rules = TrustRules(clock, audit)
     user_states = UserStates(config, clock, policies)
     user_lists = UserLists(clock, user_states)
     imports, files = Imports(database, clock, vault, audit), Files(vault)
@@ -201,6 +208,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     delivery = Delivery(config, clock, vault, channels, notice_reach, sending_limits, audit)
     directory = Directory(clock, delivery, audit)
     limits = Limits(config, audit)
+    trusted_browsers = TrustedBrowsers(clock, vault, trust_rules, delivery, audit)
     recovery = Recovery(clock, vault, method_settings, audit)
     challenges = Challenges(clock, vault, channels, delivery, sending_limits, audit)
     message_codes = MessageCodes(clock, method_settings, limits, sending_limits, challenges)
@@ -283,6 +291,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             database, clock, vault, provider_accounts, sending_rules, channels, delivery, audit
         ),
         policies=policies,
+        trust_rules=trust_rules,
+        trusted_browsers=trusted_browsers,
         lockouts=Lockouts(clock, method_settings, user_states),
         organizations=organizations,
         brands=Brands(clock, organizations, audit),
@@ -381,6 +391,18 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         trials=Trials(config, clock, vault, directory, enrollment, gateway_sessions, tokens, audit),
         visits=visits,
         means=means,
+        visit_browsers=VisitBrowsers(
+            clock,
+            vault,
+            trust_rules,
+            trusted_browsers,
+            means,
+            limits,
+            verifications,
+            visits,
+            gateway_sessions,
+            audit,
+        ),
         visit_choices=VisitChoices(method_settings, sending_rules, visits, means, visit_codes),
         visit_codes=visit_codes,
         visit_passkeys=visit_passkeys,

@@ -39,6 +39,8 @@ from app.models.seal import Seal
 from app.models.sending import SendCooldown, SendCount, SendingRules, SendScope
 from app.models.sent_form import SentForm
 from app.models.signing_key import KeyState, KeyUse, SigningKey
+from app.models.trust_rule import TrustRule
+from app.models.trusted_browser import TrustedBrowser
 from app.models.user import User
 from app.models.verification import KeyStorage, Purpose, Verification
 
@@ -93,6 +95,8 @@ __all__ = [
     "SentForm",
     "SessionStatus",
     "SigningKey",
+    "TrustRule",
+    "TrustedBrowser",
     "User",
     "Verification",
 ]

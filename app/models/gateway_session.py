@@ -24,6 +24,8 @@ class SessionStatus(StrEnum):
     ENROLLED = "enrolled"
     SKIPPED = "skipped"
     """A policy let the user go on, and nothing was confirmed."""
+    TRUSTED = "trusted"
+    """The browser is one that the user trusts, and nothing was confirmed."""
     UNMET = "unmet"
     """Nothing that the user may use reaches what the application asked as its minimum."""
     CANCELLED = "cancelled"

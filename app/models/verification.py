@@ -31,6 +31,10 @@ class Purpose(StrEnum):
     RECOVERY = "recovery"
     SKIP = "skip"
     """No attempt at all: a policy let the user go on with nothing confirmed."""
+    TRUST = "trust"
+    """None either: the browser is one that the user trusts."""
+    RECALL = "recall"
+    """None either: what this browser confirmed a moment ago counts once more."""
 
 
 class Verification(Base):
@@ -87,4 +91,8 @@ class Verification(Base):
     """How the key is kept that signed it, if one did."""
     took_ms: Mapped[int | None]
     """Milliseconds since the browser's session was opened."""
+    browser_hash: Mapped[str | None] = mapped_column(index=True)
+    """Of the secret in the cookie of the browser in which it was accepted."""
+    confirmed_at: Mapped[datetime | None]
+    """When the user really confirmed, if this rests on something earlier."""
     at: Mapped[datetime]

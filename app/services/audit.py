@@ -92,6 +92,11 @@ class EventKind(StrEnum):
     SENDING_REFUSED = "sending:refused"
     SENDING_RULES_CHANGED = "sending_rules:changed"
     SIGNING_KEY_ROTATED = "signing_key:rotated"
+    TRUSTED_BROWSER_ADDED = "trusted_browser:added"
+    TRUSTED_BROWSER_REVOKED = "trusted_browser:revoked"
+    TRUSTED_BROWSER_USED = "trusted_browser:used"
+    TRUST_RULE_CHANGED = "trust_rule:changed"
+    TRUST_RULE_REMOVED = "trust_rule:removed"
     USERS_EXPORTED = "user:exported"
     USERS_IMPORTED = "user:imported"
     USER_CREATED = "user:created"
@@ -101,6 +106,7 @@ class EventKind(StrEnum):
     USER_UNLOCKED = "user:unlocked"
     USER_UPDATED = "user:updated"
     VERIFICATION_ACCEPTED = "verification:accepted"
+    VERIFICATION_RECALLED = "verification:recalled"
     VERIFICATION_REFUSED = "verification:refused"
 
 

@@ -31,7 +31,7 @@ from app.services.audit import Actor, Audit, EventKind
 from app.services.delivery import Delivery
 from app.services.gateway_sessions import GatewaySessions
 from app.services.limits import Limits
-from app.services.standing import demand_unsuspended, is_suspended
+from app.services.standing import demand_unsuspended, forget_browsers, is_suspended
 
 MINUTES = (10, 30, 60)
 """For so long a code may live."""
@@ -163,6 +163,7 @@ class BypassCodes:
             return Refused(reason=Reason.TOO_MANY, attempts_left=0)
         if self._charge(tx, session.user) and self._consume(tx, session.user, answer, now):
             verification = self._record(tx, actor, session)
+            forget_browsers(tx, [session.user_id])
             self._gateway_sessions.complete(tx, actor, session, verification)
             self._delivery.notify(
                 tx, actor, session.user.organization, session.user, "bypass_code_used"

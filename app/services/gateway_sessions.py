@@ -523,6 +523,7 @@ _DESCRIPTIONS = {
     SessionStatus.EXPIRED: "The gateway session expired.",
     SessionStatus.VERIFIED: "The result was used or is too old.",
     SessionStatus.ENROLLED: "The result was used or is too old.",
+    SessionStatus.TRUSTED: "The result was used or is too old.",
     SessionStatus.SKIPPED: "The result was used or is too old.",
 }
 

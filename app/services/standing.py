@@ -9,11 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.errors import Refusal
-from app.models import Authenticator, AuthenticatorStatus, User
+from app.models import Authenticator, AuthenticatorStatus, TrustedBrowser, User
 
 
 def settle(tx: Session, *user_ids: uuid.UUID) -> None:
-    """Write down whether users have an active authenticator, after any of theirs changed."""
+    """Write down whether users have an active authenticator, after any of theirs changed.
+
+    Browsers that they trust are trusted no more from then on.
+    """
     settle_all(tx, user_ids)
 
 
@@ -26,6 +29,15 @@ def settle_all(tx: Session, user_ids: Collection[uuid.UUID]) -> None:
     )
     tx.execute(
         sa.update(User).where(User.id.in_(user_ids)).values(enrolled=active),
+        execution_options={"synchronize_session": False},
+    )
+    forget_browsers(tx, user_ids)
+
+
+def forget_browsers(tx: Session, user_ids: Collection[uuid.UUID]) -> None:
+    """Trust no browser of these users any more, since something happened to their accounts."""
+    tx.execute(
+        sa.delete(TrustedBrowser).where(TrustedBrowser.user_id.in_(user_ids)),
         execution_options={"synchronize_session": False},
     )
 

@@ -68,7 +68,10 @@ class Tally:
     @property
     def kinds(self) -> set[str]:
         """The factors that were used to verify."""
-        others = {Purpose.ENROLLMENT.value, Purpose.SKIP.value}
+        others = {one.value for one in Purpose} - {
+            Purpose.VERIFICATION.value,
+            Purpose.RECOVERY.value,
+        }
         return {cell.kind for cell in self.counts if cell.purpose not in others}
 
     def took_at_most(self, share: float) -> float | None:

@@ -203,6 +203,8 @@ class Tokens:
         assurance = assurance_of(session, recovery or verification)
         if not satisfies(assurance.acr, session.acr_values):
             raise ValueError("a result reaches at least what the application asked")
+        if verification.purpose is Purpose.TRUST and session.steps_up:
+            raise ValueError("a trusted browser answers no application that asks for more")
         now = self._clock.now()
         organization = session.user.organization
         status = SessionStatus.VERIFIED if recovery else status_of(verification)
@@ -224,7 +226,7 @@ class Tokens:
                 "nonce": session.nonce,
                 "org": organization.domain,
                 "env": organization.environment.value,
-                "auth_time": _seconds(verification.at),
+                "auth_time": _seconds(verification.confirmed_at or verification.at),
                 "status": status.value,
                 "amr": list(assurance.amr),
                 "acr": assurance.acr,
@@ -382,6 +384,7 @@ def status_of(verification: Verification) -> SessionStatus:
     return {
         Purpose.ENROLLMENT: SessionStatus.ENROLLED,
         Purpose.SKIP: SessionStatus.SKIPPED,
+        Purpose.TRUST: SessionStatus.TRUSTED,
     }.get(verification.purpose, SessionStatus.VERIFIED)
 
 

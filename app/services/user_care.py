@@ -15,6 +15,7 @@ from app.services.delivery import Delivery
 from app.services.directory import Directory
 from app.services.enrollment_invitations import EnrollmentInvitations
 from app.services.limits import Limits
+from app.services.standing import forget_browsers
 
 
 class UserCare:
@@ -55,6 +56,7 @@ class UserCare:
         if not touched_one(tx, suspend.values(suspended_at=self._clock.now())):
             raise Refusal("user_suspended", "The user is suspended already. Nothing was changed.")
         tx.refresh(user, ["suspended_at"])
+        forget_browsers(tx, [user.id])
         self._bypass_codes.withdraw(tx, actor, user)
         self._enrollment_invitations.withdraw(tx, actor, user)
         self._audit.record(tx, EventKind.USER_SUSPENDED, actor, user=user, why=why)

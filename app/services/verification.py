@@ -32,7 +32,7 @@ from app.services.limits import Answering, Limits
 from app.services.method_settings import MethodSettings
 from app.services.passkeys import Passkeys
 from app.services.recovery import Recovery
-from app.services.standing import settle
+from app.services.standing import forget_browsers, settle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +171,7 @@ class Verifications:
         refused = self._recovery.spend(tx, user, answer, now=now)
         verdict = Verification(kind=recovery_code.KIND, purpose=purpose, at=now)
         if refused is None:
+            forget_browsers(tx, [user.id])
             self._audit.record(
                 tx,
                 EventKind.RECOVERY_CODE_USED,

@@ -471,6 +471,44 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organization_id", name=op.f("pk_sending_rules")),
     )
     op.create_table(
+        "trust_rules",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("application_id", sa.Uuid(), nullable=True),
+        sa.Column("days", sa.Integer(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["applications.id"],
+            name=op.f("fk_trust_rules_application_id_applications"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_trust_rules_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_trust_rules")),
+        sa.UniqueConstraint(
+            "organization_id",
+            "application_id",
+            name=op.f("uq_trust_rules_organization_id_application_id"),
+        ),
+    )
+    with op.batch_alter_table("trust_rules", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_trust_rules_application_id"), ["application_id"], unique=False
+        )
+        batch_op.create_index(
+            "uq_trust_rules_of_organization",
+            ["organization_id"],
+            unique=True,
+            sqlite_where=sa.text("application_id IS NULL"),
+            postgresql_where=sa.text("application_id IS NULL"),
+        )
+
+    op.create_table(
         "users",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -687,6 +725,41 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("policy_skips", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_policy_skips_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "trusted_browsers",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("application_id", sa.Uuid(), nullable=True),
+        sa.Column("secret_hash", sa.String(), nullable=False),
+        sa.Column("device", sa.String(), nullable=True),
+        sa.Column("address", sa.String(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["applications.id"],
+            name=op.f("fk_trusted_browsers_application_id_applications"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_trusted_browsers_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.id"],
+            name=op.f("fk_trusted_browsers_user_id_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_trusted_browsers")),
+    )
+    with op.batch_alter_table("trusted_browsers", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_trusted_browsers_user_id"), ["user_id"], unique=False)
 
     op.create_table(
         "administrator_roles",
@@ -1013,6 +1086,8 @@ def upgrade() -> None:
         sa.Column("user_verified", sa.Boolean(), nullable=False),
         sa.Column("key", sa.String(length=40), nullable=True),
         sa.Column("took_ms", sa.Integer(), nullable=True),
+        sa.Column("browser_hash", sa.String(), nullable=True),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["application_id"],
@@ -1051,6 +1126,9 @@ def upgrade() -> None:
             batch_op.f("ix_verifications_authenticator_id_verifications_step"),
             ["authenticator_id", "step"],
             unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_verifications_browser_hash"), ["browser_hash"], unique=False
         )
         batch_op.create_index(
             "ix_verifications_counted",
@@ -1241,6 +1319,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_verifications_user_id"))
         batch_op.drop_index(batch_op.f("ix_verifications_gateway_session_id"))
         batch_op.drop_index("ix_verifications_counted")
+        batch_op.drop_index(batch_op.f("ix_verifications_browser_hash"))
         batch_op.drop_index(batch_op.f("ix_verifications_authenticator_id_verifications_step"))
 
     op.drop_table("verifications")
@@ -1299,6 +1378,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_administrator_roles_organization_id"))
 
     op.drop_table("administrator_roles")
+    with op.batch_alter_table("trusted_browsers", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_trusted_browsers_user_id"))
+
+    op.drop_table("trusted_browsers")
     with op.batch_alter_table("policy_skips", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_policy_skips_user_id"))
 
@@ -1341,6 +1424,15 @@ def downgrade() -> None:
         batch_op.drop_index("ix_users_by_name")
 
     op.drop_table("users")
+    with op.batch_alter_table("trust_rules", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_trust_rules_of_organization",
+            sqlite_where=sa.text("application_id IS NULL"),
+            postgresql_where=sa.text("application_id IS NULL"),
+        )
+        batch_op.drop_index(batch_op.f("ix_trust_rules_application_id"))
+
+    op.drop_table("trust_rules")
     op.drop_table("sending_rules")
     with op.batch_alter_table("send_counts", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_send_counts_expires_at"))

@@ -20,7 +20,8 @@ CLAIMS = {
     "org": "Organization of the user.",
     "env": "Sandbox or production. One never counts in the other.",
     "auth_time": "When the user confirmed.",
-    "status": "Verified; enrolled if a method was set up; skipped if a policy asked for nothing.",
+    "status": "Verified; enrolled if a method was set up; trusted if the browser is; "
+    "skipped if a policy asked for nothing.",
     "amr": "Methods used, by the names of RFC 8176.",
     "acr": "Class that was reached. Compare it with what you demand.",
     "mfa_method": "The precise method.",

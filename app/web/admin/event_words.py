@@ -154,6 +154,15 @@ WORDS: dict[EventKind, Words] = {
     EventKind.SENDING_REFUSED: Words("Message not sent", BAD, ": {refusal}, by {way}"),
     EventKind.SENDING_RULES_CHANGED: Words("Rules for messages changed", WARN, ": {changed}"),
     EventKind.SIGNING_KEY_ROTATED: Words("Signing key rotated", WARN),
+    EventKind.TRUSTED_BROWSER_ADDED: Words("Browser trusted", WARN, ", days: {days}"),
+    EventKind.TRUSTED_BROWSER_REVOKED: Words("Trusted browser revoked", WARN),
+    EventKind.TRUSTED_BROWSER_USED: Words("Let through by a trusted browser", WARN),
+    EventKind.TRUST_RULE_CHANGED: Words(
+        "Rule for trusted browsers changed", WARN, ", days at most: {days}"
+    ),
+    EventKind.TRUST_RULE_REMOVED: Words(
+        "Rule for trusted browsers of an application removed", WARN
+    ),
     EventKind.USERS_EXPORTED: Words("Users exported", WARN, ": {count} of them"),
     EventKind.USERS_IMPORTED: Words("Users imported", WARN, ": {created} new, {updated} changed"),
     EventKind.USER_CREATED: Words("User added", PLAIN),
@@ -163,6 +172,9 @@ WORDS: dict[EventKind, Words] = {
     EventKind.USER_UNLOCKED: Words("User unlocked", WARN),
     EventKind.USER_UPDATED: Words("User changed", PLAIN, ": {fields}"),
     EventKind.VERIFICATION_ACCEPTED: Words("Verified", OK, " with {method}"),
+    EventKind.VERIFICATION_RECALLED: Words(
+        "Verified a moment ago, which counted once more", PLAIN, ": {method}"
+    ),
     EventKind.VERIFICATION_REFUSED: Words("Code refused", BAD, ": {refusal}, {method}"),
 }
 """What happened, in the order of `EventKind`; add yours when you add a kind."""
@@ -237,6 +249,8 @@ SUBJECTS = {
     "sending": "Messages",
     "sending_rules": "Rules for messages",
     "signing_key": "Signing keys",
+    "trust_rule": "Rules for trusted browsers",
+    "trusted_browser": "Trusted browsers",
     "user": "Users",
     "verification": "Verifications",
 }

@@ -12,6 +12,7 @@ from app.factors import MESSAGE_CODES, PASSKEY
 from app.factors.base import Refused
 from app.models import Authenticator, GatewaySession, SessionStatus
 from app.services.visits import Step
+from app.web.gateway.browser import keep_trust
 from app.web.gateway.done import send_back
 from app.web.gateway.questions import facts_of, progress_of, sent, why_not_sent
 from app.web.gateway.visit import blueprint, next_page, page, render, user
@@ -68,7 +69,9 @@ def attempt(
         return _render(tx, session, authenticator, outcome, answer, status=422)
     if session.status is SessionStatus.PENDING:  # something is to be set up next
         return next_page(tx, session)
-    return send_back(tx, session)
+    response = send_back(tx, session)
+    keep_trust(tx, session, response)
+    return response
 
 
 @blueprint.post("/verify/<uuid:authenticator_id>/send")
@@ -150,6 +153,8 @@ def _render(
         more=services().means.leads_to_more(tx, session),
         bypass=services().bypass_codes.fits(tx, session),
         autofill=autofill,
+        trust_days=services().visit_browsers.days(tx, session),
+        trusting="trust" in request.form,
         unsent=unsent,
         **facts_of(tx, session, authenticator, refused, typed),
     )

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from flask import redirect, url_for
+from flask import Response, make_response, redirect, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from app.models import GatewaySession, ResponseMode, SessionStatus
 from app.services.standing import is_suspended
 from app.services.visits import Step
+from app.web.gateway.browser import keep_mark
 from app.web.gateway.visit import blueprint, page, render, user
 from app.web.support import services
 
+_CONFIRMED = {SessionStatus.VERIFIED, SessionStatus.ENROLLED}
 
-def send_back(tx: Session, session: GatewaySession) -> ResponseReturnValue:
+
+def send_back(tx: Session, session: GatewaySession) -> Response:
     """Answer the application through the browser, in the way that it asked for."""
+    place = services().gateway_sessions.answer(tx, session).location
     if session.response_mode is ResponseMode.FORM_POST:
-        return redirect(url_for("gateway.leave", visit_id=session.short_id), 303)
-    return redirect(services().gateway_sessions.answer(tx, session).location, 303)
+        place = url_for("gateway.leave", visit_id=session.short_id)
+    response = make_response(redirect(place, 303))
+    keep_mark(tx, session, response)
+    return response
 
 
 @blueprint.get("/ended")
@@ -69,7 +75,7 @@ def leave(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     if answer.response_mode is ResponseMode.QUERY:
         return redirect(answer.location, 303)
     status = services().gateway_sessions.status(session)
-    confirmed = _is_done(status) and status is not SessionStatus.SKIPPED
+    confirmed = status in _CONFIRMED
     return render("gateway/form_post.html", session, answer=answer, confirmed=confirmed)
 
 
@@ -83,4 +89,4 @@ def cancel(tx: Session, session: GatewaySession) -> ResponseReturnValue:
 
 
 def _is_done(status: SessionStatus) -> bool:
-    return status in {SessionStatus.VERIFIED, SessionStatus.ENROLLED, SessionStatus.SKIPPED}
+    return status in _CONFIRMED | {SessionStatus.TRUSTED, SessionStatus.SKIPPED}

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import ServiceUnavailable
 
 from app.models import GatewaySession
+from app.web.gateway.browser import cookies_of
 from app.web.gateway.done import send_back
 from app.web.gateway.visit import blueprint, next_page, page, remember, user
 from app.web.support import services
@@ -30,8 +31,10 @@ def start(visit_id: str) -> ResponseReturnValue:
 
 
 def _first_answer(tx: Session, session: GatewaySession) -> ResponseReturnValue:
-    """Go to the first page, or straight back where a policy lets everybody pass."""
+    """Go to the first page, or straight back where a policy or the browser spares the user."""
     if services().passes.pass_on(tx, user(), session):
+        return send_back(tx, session)
+    if services().visit_browsers.pass_on(tx, user(), session, cookies_of(session)):
         return send_back(tx, session)
     return next_page(tx, session)
 
