@@ -20,6 +20,7 @@ class Action(StrEnum):
     READ_INBOX = "read captured messages"
     INVITE_USER = "invite a user to enroll"
     UNLOCK_USER = "unlock a user"
+    REVOKE_BROWSERS = "revoke trusted browsers"
     RESET_AUTHENTICATORS = "reset authenticators"
     APPROVE_REENROLLMENT = "approve a re-enrollment"
     EDIT_USERS = "add or edit users"
@@ -52,6 +53,7 @@ _HELP = {
     Action.READ_INBOX,
     Action.INVITE_USER,
     Action.UNLOCK_USER,
+    Action.REVOKE_BROWSERS,
     Action.RESET_AUTHENTICATORS,
     Action.APPROVE_REENROLLMENT,
 }

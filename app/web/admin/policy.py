@@ -20,6 +20,7 @@ from app.services.policies import Rule, is_stricter, rule_of
 from app.services.roles import Action
 from app.web.admin import policy_words as words
 from app.web.admin.desk import Seat, confirm, done, explain, noun, page, render
+from app.web.admin.trust_rules import in_words
 from app.web.admin.user import name_of
 from app.web.support import services
 
@@ -166,6 +167,7 @@ def remove(tx: Session, seat: Seat, application_id: uuid.UUID) -> ResponseReturn
 
 def _show(tx: Session, seat: Seat, form: RuleForm, status: int = 200) -> ResponseReturnValue:
     policy = services().policies.find(tx, seat.organization)
+    trust = services().trust_rules.find(tx, seat.organization)
     named = {one.id: one for one in _applications(tx, seat)}
     own = [
         (named[one.application_id], rule_of(one))
@@ -181,6 +183,7 @@ def _show(tx: Session, seat: Seat, form: RuleForm, status: int = 200) -> Respons
         found=services().lockouts.preview(tx, seat.organization, rule_of(policy), policy),
         overrides=own,
         more=len(named) > len(own),
+        trust=in_words(trust.days if trust else 0),
         **_words(),
     )
 

@@ -66,7 +66,9 @@ def show(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnValue:
     theirs = services().authenticators.of(tx, user)
     locks = services().user_locks.of(tx, user, theirs)
     events = services().audit.newest(tx, user, most=NEWEST, but=COURSE_OF_A_VISIT)
-    named = [event.application_id for event in events if event.application_id]
+    browsers = services().trusted_browsers.of(tx, user)
+    named = {one.application_id for one in events} | {one.application_id for one in browsers}
+    applications = services().applications.names(tx, filter(None, named))
     return render(
         "admin/user/show.html",
         seat,
@@ -83,7 +85,9 @@ def show(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnValue:
         invitation=services().enrollment_invitations.current(tx, user),
         due=services().enrollment.is_due(tx, user),
         offered=_offered(tx, user, locked=bool(locks)),
-        timeline=lines(events, services().applications.names(tx, named)),
+        browsers=browsers,
+        browser_applications=applications,
+        timeline=lines(events, applications),
         total=services().audit.count(tx, user),
         language=_language(user),
         more=_more(user),

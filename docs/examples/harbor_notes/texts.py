@@ -97,7 +97,7 @@ UNEXPECTED = (
 
 CLAIMS = {
     "status": "What happened: an authenticator was verified, a new one was enrolled, or a policy "
-    "let the user go on without.",
+    "or a trusted browser let the user go on without.",
     "sub": "Who it is about, by id: never a name or an address.",
     "mfa_method": "The method that the user confirmed with.",
     "amr": "The methods, in the words of RFC 8176.",

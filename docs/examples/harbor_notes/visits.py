@@ -69,13 +69,12 @@ class StepUp:
 
     @property
     def confirmed(self) -> bool:
-        """Whether there was a second step, and not a policy that let the user go on without.
+        """Whether there was a second step, and not a policy, or a trusted browser, instead of it.
 
         Harbor Notes lets the user in all the same: the organization has decided. An application
         that must have a second factor refuses here.
         """
-        status, acr = self.claims.get("status"), self.claims.get("acr")
-        return status != "skipped" and acr != "urn:gatehouse:acr:none"
+        return self.claims.get("status") in {"verified", "enrolled"}
 
 
 @dataclass(frozen=True, kw_only=True)
