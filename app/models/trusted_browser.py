@@ -27,6 +27,8 @@ class TrustedBrowser(Base):
         ForeignKey("applications.id", ondelete="SET NULL")
     )
     """On the way to which the user trusted it."""
+    kind: Mapped[str]
+    """With what the user confirmed there; an application may take only some methods."""
     secret_hash: Mapped[str]
     """Of the secret in the browser's cookie."""
     device: Mapped[str | None]

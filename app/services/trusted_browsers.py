@@ -38,7 +38,14 @@ class TrustedBrowsers:
         self._audit = audit
 
     def trust(
-        self, tx: Session, actor: Actor, session: GatewaySession, *, days: int, secret: str
+        self,
+        tx: Session,
+        actor: Actor,
+        session: GatewaySession,
+        *,
+        kind: str,
+        days: int,
+        secret: str,
     ) -> tuple[TrustedBrowser, str]:
         """Trust the browser of a session from now on; return it with the secret for its cookie.
 
@@ -46,6 +53,7 @@ class TrustedBrowsers:
         many the oldest one goes.
 
         Args:
+            kind: of the factor or channel that the user has just confirmed with.
             secret: what the browser's cookie holds so far, if anything.
         """
         now, user = self._clock.now(), session.user
@@ -56,6 +64,7 @@ class TrustedBrowsers:
             user_id=user.id,
             organization_id=user.organization_id,
             application_id=session.application_id,
+            kind=kind,
             secret_hash=self._vault.hash(fresh, purpose=_SECRET),
             device=actor.device,
             address=actor.address,
@@ -80,7 +89,8 @@ class TrustedBrowsers:
         """Return the trust that a browser's secret stands for, if it holds for this session.
 
         It is this user's, in this organization, and not older than the rule for the application
-        allows by now, however long it was given for.
+        allows by now, however long it was given for; and it was earned by a method that the
+        application takes.
         """
         days = self._rules.days(tx, session.user.organization_id, session.application_id)
         now = self._clock.now()
@@ -91,7 +101,8 @@ class TrustedBrowsers:
             TrustedBrowser.expires_at > now,
             TrustedBrowser.created_at > now - timedelta(days=days),
         )
-        return tx.scalar(mine) if secret and days else None
+        found = tx.scalar(mine) if secret and days else None
+        return found if found and session.application.takes(found.kind) else None
 
     def use(self, tx: Session, actor: Actor, session: GatewaySession, row: TrustedBrowser) -> bool:
         """Note that a trusted browser spared its user a challenge; tell whether it still is one."""

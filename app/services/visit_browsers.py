@@ -119,7 +119,7 @@ class VisitBrowsers:
         if not days or confirmed is None or session.status is not SessionStatus.VERIFIED:
             return None
         row, secret = self._trusted_browsers.trust(
-            tx, actor, session, days=days, secret=cookies.trust
+            tx, actor, session, kind=confirmed.kind, days=days, secret=cookies.trust
         )
         return Trusted(until=row.expires_at, secret=secret)
 
@@ -160,7 +160,7 @@ class VisitBrowsers:
     def _recall(self, tx: Session, actor: Actor, session: GatewaySession, secret: str) -> bool:
         """Let what this browser confirmed a moment ago, for this application, count once more."""
         found = self._marked(tx, session, secret)
-        if found is None:
+        if found is None or not session.application.takes(found.kind):
             return False
         if not satisfies(assurance_of(session, found).acr, session.acr_values):
             return False

@@ -732,6 +732,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("application_id", sa.Uuid(), nullable=True),
+        sa.Column("kind", sa.String(), nullable=False),
         sa.Column("secret_hash", sa.String(), nullable=False),
         sa.Column("device", sa.String(), nullable=True),
         sa.Column("address", sa.String(), nullable=True),

@@ -28,7 +28,7 @@ from app.services.audit import OPERATOR, SYSTEM, Actor
 from app.services.policies import Rule
 from app.services.trusted_browsers import MOST_PER_USER
 from tests.actors import Application as Caller
-from tests.actors import Browser, Phone
+from tests.actors import Browser, Phone, keep_secret
 from tests.conftest import ONE_DATABASE, Harbor, InProcess
 from tests.outbox import ADA, Outbox, answer, enroll, switch
 from tests.web.api_v2.headless import confirms, verifies
@@ -383,6 +383,32 @@ def test_an_application_may_have_a_rule_of_its_own(harbor: Harbor) -> None:
     assert bank.checks(browser.back["result"])["status"] == "trusted"
 
 
+def test_an_application_that_takes_another_method_is_not_spared(harbor: Harbor) -> None:
+    switch(harbor, "email")
+    enroll(harbor, "email")
+    browser = harbor.visits(harbor.ada, intent="enroll")
+    browser.presses("email")
+    answer(browser, Outbox(harbor), ADA)
+    phone = browser.sets_up()
+    browser.types(harbor.code(phone))
+    if browser.path.endswith("/recovery-codes"):
+        browser.saves_codes()
+    harbor.clock.advance(60)
+    bank = harbor.registers("Bank", "https://bank.example/callback")
+    takes = sa.update(Application).where(Application.id == uuid.UUID(bank.client_id))
+    harbor.executes(takes.values(methods=["totp"]))
+    rule(harbor, 30)
+    [(email,)] = harbor.rows(sa.select(Authenticator.id).where(Authenticator.kind == "email"))
+    visits(harbor, browser)
+    browser.sends(f"verify/{email}/send", channel="email")
+    browser.submits(code=Outbox(harbor).code(browser, to=ADA), trust="yes")
+    goes_on(harbor, browser)
+    is_asked(harbor, browser, by=bank)
+    browser.submits(code=harbor.code(phone), trust="yes")
+    visits(harbor, browser, bank)
+    assert bank.checks(browser.back["result"])["status"] == "trusted"
+
+
 # What it never spares
 
 
@@ -535,6 +561,23 @@ def test_a_recovery_code_ends_it(harbor: Harbor) -> None:
     new = other.scans()
     other.types(harbor.code(new))
     assert "result" in other.back
+    is_asked(harbor, browser)
+
+
+def test_a_recovery_code_that_replaces_nothing_ends_it_as_well(harbor: Harbor) -> None:
+    switch(harbor, "email")
+    enroll(harbor, "email")
+    rule(harbor, 30)
+    browser = harbor.visits(harbor.ada)
+    browser.presses("email")
+    browser.submits(code=Outbox(harbor).code(browser, to=ADA), trust="yes")
+    goes_on(harbor, browser)
+    with harbor.services.database.writing() as tx:
+        person = harbor.services.directory.find(tx, harbor.organization, ADA)
+        code = keep_secret(harbor.services.recovery.issue(tx, OPERATOR, person)[0])
+    other = harbor.visits(harbor.ada)
+    other.sends("recover", code=code)
+    assert claims_of(harbor, other)["acr"] == "urn:gatehouse:acr:recovery"
     is_asked(harbor, browser)
 
 
