@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -86,16 +86,20 @@ class Passkeys:
         mine: Sequence[Authenticator],
         *,
         session: GatewaySession | None = None,
+        verified: bool = False,
     ) -> Asked | None:
         """Ask any of the user's passkeys to sign; None if there is none.
 
         Args:
             mine: those that may.
+            verified: whether the device has to check who holds it, also where no rule demands it.
         """
         if not mine:
             return None
         made, challenge = self._challenges.create(tx, user, Purpose.VERIFICATION, session)
         demands = self._rules.of(tx, user.organization).demands
+        if verified:
+            demands = replace(demands, user_verification=True)
         options = request_options(self._party(), challenge, demands, known=_known(mine))
         return Asked(challenge=made, options=options)
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.factors import PASSKEY
 from app.models import Authenticator, GatewaySession
+from app.services.assurance import PHR, satisfies
 from app.services.audit import Actor
 from app.services.means import Means
 from app.services.passkeys import Passkeys
@@ -44,7 +45,8 @@ class VisitPasskeys:
             return None
         choices = self._means.choices(tx, session)
         mine = [one for one in choices if one.kind == PASSKEY.kind]
-        asked = self._passkeys.ask(tx, user, mine, session=session)
+        verified = not satisfies(PHR, session.acr_values)
+        asked = self._passkeys.ask(tx, user, mine, session=session, verified=verified)
         return asked.options if asked else None
 
     def tell_losses(

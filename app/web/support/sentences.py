@@ -51,6 +51,10 @@ def passkey_sentence(refused: Refused) -> str:
         Reason.EXPIRED: _("That took too long. Use your passkey again."),
         Reason.SUSPENDED: _("That passkey does not work any more. Choose another way."),
         Reason.ALREADY_ENROLLED: _("That passkey is in use already. Add another one."),
+        Reason.TOO_WEAK: _(
+            "A touch alone is not enough here. Use the PIN, fingerprint or face of your passkey, "
+            "too."
+        ),
         Reason.NOT_ALLOWED: _(
             "Your organization does not take this model. Use a security key that it gave you."
         ),

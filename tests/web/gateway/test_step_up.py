@@ -3,6 +3,7 @@ taken, whatever a browser posts."""
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
@@ -24,8 +25,11 @@ from app.services.policies import Rule
 from tests.actors import Browser, Phone
 from tests.conftest import ONE_DATABASE, Harbor
 from tests.outbox import ADA, Outbox, answer, enroll, switch
+from tests.software_authenticator import UP, UV, Maker, SoftwareAuthenticator
 from tests.web.api_v2.headless import verifies
 from tests.web.gateway.test_bypass import gives
+from tests.web.gateway.test_passkey import enrolls as enrolls_a_passkey
+from tests.web.gateway.test_passkey import options, uses
 from tests.web.gateway.test_recovery import enrolls
 
 PHR, OTP = "phr", "urn:gatehouse:acr:otp"
@@ -310,6 +314,84 @@ def test_where_the_policy_is_off_nobody_is_made_to_set_up(harbor: Harbor) -> Non
     assert browser.path.endswith("/unmet")
     asked = harbor.visits(harbor.ada, acr_values=[OTP], intent="enroll")
     assert asked.path.endswith("/set-up")
+
+
+# Passkeys
+
+
+def takes_passkeys(harbor: Harbor, **rules: Any) -> None:
+    with harbor.services.database.writing() as tx:
+        organization = tx.merge(harbor.organization)
+        harbor.services.passkey_rules.change(tx, OPERATOR, organization, active=True, **rules)
+
+
+def in_hardware(harbor: Harbor) -> SoftwareAuthenticator:
+    """Give Ada a passkey whose maker vouches that it stays in its hardware."""
+    maker = Maker()
+    model = str(uuid.UUID(bytes=SoftwareAuthenticator().aaguid))
+    takes_passkeys(harbor, attestation="direct", models=(model,), roots=maker.pem)
+    return enrolls_a_passkey(harbor, SoftwareAuthenticator(maker=maker))
+
+
+def test_who_has_an_app_alone_confirms_with_it_and_sets_up_a_passkey(harbor: Harbor) -> None:
+    phone = harbor.enrolls()
+    takes_passkeys(harbor)
+    browser = harbor.visits(harbor.ada, acr_values=[PHR])
+    assert "Harbor Notes asks for a safer method." in browser.page.text
+    browser.sends("verify", code=harbor.code(phone))
+    assert browser.path.endswith("/set-up")
+    assert "authenticator app" not in browser.page.text
+    browser.sends("set-up", kind="totp")
+    assert browser.path.endswith("/set-up")
+    browser.sends("set-up", kind="passkey")
+    device = SoftwareAuthenticator()
+    browser.submits(credential=device.create(options(browser)))
+    if browser.path.endswith("/recovery-codes"):
+        browser.saves_codes()
+    claims = claims_of(harbor, browser)
+    assert (claims["status"], claims["acr"]) == ("enrolled", PHR)
+    harbor.clock.advance(30)
+    again = harbor.visits(harbor.ada, acr_values=[PHR])
+    again.sends("verify", code=harbor.code(phone))  # which was only good for setting up
+    assert "/verify" in again.path
+    found = claims_of(harbor, uses(harbor, device, acr_values=[PHR]))
+    assert (found["status"], found["acr"]) == ("verified", PHR)
+
+
+def test_a_passkey_that_may_be_copied_is_no_hardware(harbor: Harbor) -> None:
+    takes_passkeys(harbor)
+    enrolls_a_passkey(harbor)
+    assert harbor.visits(harbor.ada, acr_values=["phrh"]).path.endswith("/unmet")
+
+
+def test_a_touch_alone_of_a_hardware_key_is_too_little(harbor: Harbor) -> None:
+    device = in_hardware(harbor)
+    for wanted, asked in (("phrh", "required"), (PHR, "preferred")):
+        browser = harbor.visits(harbor.ada, acr_values=[wanted])
+        assert options(browser)["userVerification"] == asked
+    device.flags = UP
+    touched = uses(harbor, device, acr_values=["phrh"])
+    assert touched.reply.status == 422
+    assert "A touch alone is not enough here." in touched.page.text
+    for page in ("set-up", "return", "resume"):
+        touched.goes_to(touched.address(page))
+        assert touched.path.endswith("/verify"), page
+    assert results(harbor) == 1  # of the enrollment
+    found = claims_of(harbor, uses(harbor, device, acr_values=[PHR]))
+    assert (found["acr"], found["amr"]) == (PHR, ["hwk", "user"])
+    device.flags = UP | UV
+    found = claims_of(harbor, uses(harbor, device, acr_values=["phrh"]))
+    assert (found["acr"], found["amr"]) == ("phrh", ["hwk", "user", "mfa"])
+
+
+def test_a_passkey_without_its_owners_check_is_two_factors_only_if_vouched_for(
+    harbor: Harbor,
+) -> None:
+    takes_passkeys(harbor)
+    device = enrolls_a_passkey(harbor, SoftwareAuthenticator(flags=UP))
+    assert "mfa" not in claims_of(harbor, uses(harbor, device))["amr"]
+    vouches(harbor)
+    assert claims_of(harbor, uses(harbor, device))["amr"] == ["pop", "user", "mfa"]
 
 
 # Nothing satisfies

@@ -34,6 +34,8 @@ from tests.outbox import ADA, Outbox, answer, enroll, switch
 from tests.web.api_v2.headless import confirms, verifies
 from tests.web.api_v2.headless import enrolls as begins
 from tests.web.gateway.test_bypass import gives
+from tests.web.gateway.test_passkey import enrolls as enrolls_a_passkey
+from tests.web.gateway.test_passkey import options
 from tests.web.gateway.test_recovery import enrolls as enrolls_with_codes
 
 DAY = 24 * 3600
@@ -163,6 +165,21 @@ def test_a_code_by_message_can_be_confirmed_with_the_box_ticked(harbor: Harbor) 
     browser.submits(code=code, trust="yes")
     assert "result" in browser.back
     goes_on(harbor, browser)
+
+
+def test_a_passkey_can_be_used_with_the_box_ticked(harbor: Harbor) -> None:
+    with harbor.services.database.writing() as tx:
+        harbor.services.passkey_rules.change(
+            tx, OPERATOR, tx.merge(harbor.organization), active=True
+        )
+    device = enrolls_a_passkey(harbor)
+    rule(harbor, 30)
+    browser = harbor.visits(harbor.ada)
+    assert BOX in browser.page.text
+    browser.submits(credential=device.get(options(browser)), trust="yes")
+    assert claims_of(harbor, browser)["acr"] == "phr"
+    goes_on(harbor, browser)
+    is_asked(harbor, browser, acr_values=["phr"])
 
 
 def test_setting_up_offers_no_box_and_takes_none(harbor: Harbor) -> None:
