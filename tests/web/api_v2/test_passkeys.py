@@ -167,3 +167,21 @@ def test_a_waiting_passkey_is_not_confirmed_by_a_code(harbor: Harbor) -> None:
         "PUT", f"/org/harbor/totp-enrollment/validation/{harbor.ada}", json={"code": "123456"}
     )
     assert (reply.status, reply.error) == (422, "no_pending_enrollment")
+
+
+def test_a_question_to_one_user_is_not_answered_by_another(harbor: Harbor) -> None:
+    device = registers(harbor)
+    ben = harbor.person("ben@harbor.example")
+    path = f"/org/harbor/passkey-registration/{ben}"
+    begun = harbor.backend.calls("POST", path, json={}).json
+    for code in begun["recovery_codes"].split():
+        keep_secret(code)
+    bens = SoftwareAuthenticator()
+    answer = json.loads(bens.create(begun["options"]))
+    path = f"/org/harbor/passkey-registration/validation/{ben}"
+    done = harbor.backend.calls("PUT", path, json={"credential": answer})
+    assert done.json["success"] is True
+    asked = harbor.backend.calls("POST", f"/org/harbor/passkey-authentication/{ben}").json
+    reply = verifies(harbor, device.get(asked["options"]))
+    assert (reply.json["success"], reply.json["reason"]) == (False, "expired")
+    assert verifies(harbor, device.get(asks(harbor)["options"])).json["success"] is True
