@@ -10,6 +10,9 @@ the same server with the same settings. A sign-in does much more; the ratio says
 The part `admin` looks at the admin area of an organization with 100,000 users, 1,000,000
 verifications and as many events; how long that takes depends most on making them.
 
+The part `messages` has 200 messages a second fall due, at a provider that takes 300 ms for each,
+and tells at which share of its rate a right code is judged meanwhile.
+
     make bench
     .venv/bin/python bench/run.py --json --database sqlite --part visits
 """
@@ -35,14 +38,19 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import admin
 import floor
+import messages
 from load import Call, Connections, Reply, Sample, WrongAnswer
 from stage import DATABASES, Person, Stage, stage
 
-VISITS_PART, ADMIN_PART = PARTS = ["visits", "admin"]
+VISITS_PART, MESSAGES_PART, ADMIN_PART = PARTS = ["visits", "messages", "admin"]
 ROUNDS = 10
+MESSAGE_ROUNDS = 3
 VISITS = 24
 """Sign-ins in a round; each has a user of its own, whose code works once."""
 SLICE = 0.25  # seconds, of a call that can be repeated at will
+BESIDE_VISITS = 48
+"""Sign-ins that are judged while messages are sent."""
+LONGEST = 30.0  # seconds of what is measured as a whole
 LONGEST_SLICE = 1.5  # seconds, of one that ends when each visit had its turn
 BESIDE = 0.12  # seconds of /healthz beside each slice
 WITHIN = {"sqlite": 34, "postgresql": 70}  # seconds, after which no further round begins
@@ -50,6 +58,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 HEALTH = Call("GET", "/healthz", 200)
 KEYS = Call("GET", "/.well-known/jwks.json", 200)
 HEALTH_ROW, VERIFY_ROW, FLOOR_ROW = "GET /healthz", "POST a right code", "the floor"
+ALONE_ROW, BESIDE_ROW = "a right code, nothing else", "a right code, beside messages"
 
 
 class Visit:
@@ -143,6 +152,8 @@ class Bench:
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
+        self.sent: list[float] = []
+        """Messages a second, in each round beside them."""
         self.grown: dict[str, float] = {}
         """Megabytes by which exports made the servers grow."""
 
@@ -196,10 +207,49 @@ class Bench:
         row.rates.append(sample.rate)
         row.ratios.append(sample.rate / health.rate)
 
+    def beside_messages(self, made: Stage, traffic: messages.Traffic) -> None:
+        """Measure right codes alone, and then beside messages that are sent."""
+        with Connections(made.port) as gateway:
+            gateway.measure(repeat(KEYS), BESIDE)
+            self._confirm(made, gateway, ALONE_ROW)
+            calls = self._ready(made, gateway)
+            traffic.beside(lambda: self._take(BESIDE_ROW, gateway, calls))
+        self.sent = traffic.rates
+
+    def _confirm(self, made: Stage, gateway: Connections, name: str) -> None:
+        self._take(name, gateway, self._ready(made, gateway))
+
+    def _ready(self, made: Stage, gateway: Connections) -> list[Call]:
+        """Return right codes of people who look at the page that asks for them."""
+        visits = [Visit(made, person) for person in made.enroll(BESIDE_VISITS)]
+        for step in (Visit.open, Visit.enter, Visit.look):
+            gateway.measure([step(visit) for visit in visits], LONGEST)
+        return [visit.confirm() for visit in visits]
+
+    def _take(self, name: str, gateway: Connections, calls: list[Call]) -> None:
+        sample = gateway.measure(calls, LONGEST)
+        row = self.rows.setdefault(name, Row([], [], []))
+        row.times += sample.times
+        row.rates.append(sample.rate)
+
+    def kept(self) -> dict[str, float] | None:
+        """Return how many messages went in a second, and which share of codes' rate was kept."""
+        if not self.sent:
+            return None
+        alone, beside = (median(self.rows[name].rates) for name in (ALONE_ROW, BESIDE_ROW))
+        return {
+            "per_second": round(median(self.sent), 1),
+            "alone_per_second": round(alone, 1),
+            "beside_per_second": round(beside, 1),
+            "kept": round(beside / alone, 3),
+        }
+
     def report(self) -> dict[str, dict[str, float]]:
         """Return the table: rates and ratios are medians over the slices."""
+        if HEALTH_ROW not in self.rows:
+            return {}
         health = _p50_p95(self.rows[HEALTH_ROW])
-        return {name: _line(row, health) for name, row in self.rows.items()}
+        return {name: _line(row, health) for name, row in self.rows.items() if row.ratios}
 
     def to_floor(self) -> float | None:
         """Return the verification's rate as a share of the floor's, in the median of rounds."""
@@ -245,6 +295,10 @@ def measure(kind: str, began: float, parts: list[str]) -> Bench:
     ):
         if VISITS_PART in parts:
             _measure_visits(bench, made, began + WITHIN[kind])
+        if MESSAGES_PART in parts:
+            traffic = messages.traffic(made)
+            for _ in range(MESSAGE_ROUNDS):
+                bench.beside_messages(made, traffic)
         if ADMIN_PART in parts:
             bench.grown = admin.measure(made, bench.beside)
     return bench
@@ -272,6 +326,13 @@ def show(kind: str, bench: Bench) -> None:
     if (to_floor := bench.to_floor()) is not None:
         rounds = len(bench.rows[VERIFY_ROW].rates)
         print(f"A right code runs at {to_floor:.2f} of the floor. Rounds: {rounds}.")
+    if kept := bench.kept():
+        print(
+            f"Beside {kept['per_second']:.0f} messages a second (of {messages.RATE} that fall due) "
+            f"right codes keep "
+            f"{kept['kept']:.2f} of their rate ({kept['beside_per_second']:.0f} of "
+            f"{kept['alone_per_second']:.0f} a second)."
+        )
     for name, megabytes in bench.grown.items():
         print(f"The {name} made the servers hold {megabytes:.0f} MB more.")
     sys.stdout.flush()
@@ -282,7 +343,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure Gatehouse as ratios to its /healthz.")
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
     parser.add_argument("--database", choices=DATABASES, help="only this one (default: both)")
-    parser.add_argument("--part", choices=PARTS, help="only this one (default: both)")
+    parser.add_argument("--part", choices=PARTS, help="only this one (default: all)")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so the servers end, too
     began, told = monotonic(), {}
@@ -294,6 +355,7 @@ def main() -> None:
         told[kind] = {
             "calls": bench.report(),
             "right_code_to_floor": bench.to_floor(),
+            "messages": bench.kept(),
             "exports_grew_mb": bench.grown,
         }
         if not options.json:

@@ -35,6 +35,8 @@ WORKERS = 2
 GATEHOUSE = Path(sys.executable).with_name("gatehouse")
 START_WITHIN = 60  # seconds
 STOP_WITHIN = 10
+SENDS = {"GATEHOUSE_SENDER_THREADS": "100", "GATEHOUSE_OUTBOUND_NETWORKS": "127.0.0.0/8"}
+"""What an operator sets who sends 200 messages a second (`messages.py`)."""
 USER = Actor(name="user")
 
 
@@ -117,7 +119,7 @@ def stage(kind: str, folder: Path) -> Iterator[Stage]:
     """Start both servers on a fresh database of this kind."""
     with ExitStack() as stack:
         address_of = stack.enter_context(DATABASES[kind](folder))
-        port, floor_port = _free_ports(2)
+        port, floor_port, provider_port = _free_ports(3)
         for name in [name for name in os.environ if name.startswith("GATEHOUSE_")]:
             del os.environ[name]
         os.environ |= {
@@ -126,7 +128,9 @@ def stage(kind: str, folder: Path) -> Iterator[Stage]:
             "GATEHOUSE_DATABASE_URL": address_of("gatehouse"),
             # Each request of the bench says that it comes from another client.
             "GATEHOUSE_TRUSTED_PROXIES": "127.0.0.0/8,::1/128",
+            "GATEHOUSE_TWILIO_URL": f"http://127.0.0.1:{provider_port}",
             "FLOOR_DATABASE_URL": address_of("floor"),
+            **SENDS,
         }
         _gatehouse("init")
         demo = json.loads(_gatehouse("demo-data", "--json"))
@@ -136,6 +140,8 @@ def stage(kind: str, folder: Path) -> Iterator[Stage]:
         serve: list[str | Path] = [GATEHOUSE, "serve", "--bind", *bind]
         server = stack.enter_context(_running(serve, port, folder))
         stack.enter_context(_running(_floor_command(floor_port), floor_port, folder))
+        provider = [sys.executable, str(Path(__file__).with_name("provider.py"))]
+        stack.enter_context(_beside([*provider, str(provider_port)]))
         yield Stage(port, floor_port, demo, wired, server)
 
 
@@ -178,6 +184,16 @@ def _running(command: list[str | Path], port: int, folder: Path) -> Iterator[int
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def _beside(command: list[str]) -> Iterator[None]:
+    process = subprocess.Popen(command)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(STOP_WITHIN)
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

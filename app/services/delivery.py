@@ -25,7 +25,7 @@ from app.models import (
 from app.services.audit import SYSTEM, Actor, Audit, EventKind
 from app.services.channels import Channels, filled
 from app.services.letters import Letter, sealed
-from app.services.notice_reach import EMAIL, SMS, NoticeReach, Reach
+from app.services.notice_reach import SMS, NoticeReach, Reach
 from app.services.notice_texts import notice
 from app.services.phone_numbers import country_of
 from app.services.sending_limits import SendingLimits
@@ -68,7 +68,7 @@ class Delivery:
         name: str,
         *,
         outlives_user: bool = False,
-        address: str | None = None,
+        at: Reach | None = None,
         lasts: timedelta | None = None,
         added: str | None = None,
         **facts: Any,
@@ -83,13 +83,13 @@ class Delivery:
                 administrator nothing else than that it was one.
             name: of the text in `templates/messages`.
             outlives_user: whether it tells of the user's deletion, and so must stay after it.
-            address: where the user was reached before, if it is that which has changed.
+            at: where the user was reached before, if it is that which has changed.
             lasts: for how long what it brings works, if the user waits for that: a link, which
                 goes by e-mail alone.
             added: where codes go from now on; a number is not told of itself.
             facts: what else the text names.
         """
-        reached = Reach(channel=EMAIL, recipient=address) if address else self.reach(tx, user)
+        reached = at or self.reach(tx, user)
         by_sms = reached is not None and reached.channel == SMS
         if reached is None or (by_sms and lasts is not None):
             self._tell_of_silence(tx, organization, user, name)

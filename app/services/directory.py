@@ -15,6 +15,8 @@ from app.errors import Invalid, NotFound, Refusal
 from app.models import Organization, User
 from app.services.audit import Actor, Audit, EventKind
 from app.services.delivery import Delivery
+from app.services.masked import masked
+from app.services.notice_reach import EMAIL, Reach
 from app.services.phone_numbers import checked_phone_number
 from app.services.user_fields import (
     CONTACT_NEEDED,
@@ -132,7 +134,8 @@ class Directory:
     ) -> User:
         """Change what is given of a user, and record the names of what changed.
 
-        Whoever had confirmed anything with us is told at the old address when it is another now.
+        Whoever had confirmed anything with us is told at the old address when it is another now,
+        and of another number where they were told of things before.
 
         Raises:
             NotFound: nobody here has this id or address.
@@ -141,7 +144,8 @@ class Directory:
                 `phone_number_taken` within the organization.
         """
         user = self.find(tx, organization, id_or_email, locked=True)
-        wanted, before = checked(changes), user.email
+        wanted, email, number = checked(changes), user.email, user.phone_number
+        reached = self._delivery.reach(tx, user)
         try:
             with tx.begin_nested():
                 changed = apply(user, wanted)
@@ -160,9 +164,20 @@ class Directory:
                 user_id=user.id,
                 fields=", ".join(changed),
             )
-        if user.enrolled and before and user.email_key != email_key(before):
+        if user.enrolled and email and user.email_key != email_key(email):
+            old = Reach(channel=EMAIL, recipient=email)
             self._delivery.notify(
-                tx, actor, organization, user, "email_changed", address=before, before=before
+                tx, actor, organization, user, "email_changed", at=old, before=email
+            )
+        if user.enrolled and number and user.phone_number != number:
+            self._delivery.notify(
+                tx,
+                actor,
+                organization,
+                user,
+                "phone_number_changed",
+                at=reached,
+                before=masked(number),
             )
         return user
 

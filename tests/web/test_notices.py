@@ -153,3 +153,31 @@ def test_the_admin_area_says_how_somebody_is_told(kim: Kim) -> None:
     switch(kim.harbor, "dual", "sms", active=False)
     kim.is_approved()
     assert "Nobody could be told: reenrollment approved" in person.at("/audit").text
+
+
+def changes_number(kim: Kim, number: str) -> None:
+    path = f"/org/harbor/users/{kim.id}"
+    reply = kim.harbor.backend.calls("PATCH", path, json={"phone_number": number})
+    assert reply.status == 200, reply.text
+
+
+def test_the_old_number_is_told_that_another_is_on_record(kim: Kim) -> None:
+    """F38: whoever changes it does not hear of it alone."""
+    changes_number(kim, "+33698765432")
+    [(channel, number, text)] = kim.notices()
+    assert (channel, number) == ("sms", PHONE)
+    assert "The phone number of your account was changed" in text
+    # The new one is nobody's before its user showed that they read there.
+    kim.is_approved()
+    assert len(kim.notices()) == 1
+    assert kim.untold() == [{"notice": "reenrollment_approved"}]
+
+
+@ONE_DATABASE
+def test_who_has_an_address_is_told_there_of_another_number(kim: Kim) -> None:
+    kim.harbor.executes(sa.update(User).values(email="kim@harbor.example"))
+    changes_number(kim, "+33698765432")
+    [(channel, address, text)] = kim.notices()
+    assert (channel, address) == ("email", "kim@harbor.example")
+    assert "+33 • •• •• 56 78" in text
+    assert PHONE not in text

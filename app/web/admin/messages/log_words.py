@@ -40,6 +40,7 @@ NAMES = {
     "enrollment_invitation": "Invitation to enroll",
     "magic_link": "Magic link",
     "password_changed": "Notice: password changed",
+    "phone_number_changed": "Notice: phone number changed",
     "recovery_code_used": "Notice: recovery code used",
     "recovery_codes": "Recovery codes",
     "reenrollment_approved": "Notice: re-enrollment approved",
