@@ -44,11 +44,11 @@ from stage import DATABASES, Person, Stage, stage
 
 VISITS_PART, MESSAGES_PART, ADMIN_PART = PARTS = ["visits", "messages", "admin"]
 ROUNDS = 10
-MESSAGE_ROUNDS = 3
+MESSAGE_ROUNDS = 2
 VISITS = 24
 """Sign-ins in a round; each has a user of its own, whose code works once."""
 SLICE = 0.25  # seconds, of a call that can be repeated at will
-BESIDE_VISITS = 48
+BESIDE_VISITS = 24
 """Sign-ins that are judged while messages are sent."""
 LONGEST = 30.0  # seconds of what is measured as a whole
 LONGEST_SLICE = 1.5  # seconds, of one that ends when each visit had its turn
