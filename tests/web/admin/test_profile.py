@@ -68,6 +68,20 @@ def test_a_new_password_ends_every_session_and_is_told(harbor: Harbor) -> None:
     assert fresh.submits(email=nadia.email, password=WORDS).status == 200
 
 
+def test_a_new_password_wants_a_fresh_second_factor(harbor: Harbor) -> None:
+    """Whoever knows the password gets no further at a browser that was left open."""
+    nadia = harbor.administrator()
+    nadia.browser.goes_to("/admin/profile/password")
+    form = nadia.page.forms[1]["fields"]
+    harbor.clock.advance(30 * 60)
+    data = {**form, "current": PASSWORD, "password": WORDS}
+    nadia.browser.goes_to("/admin/profile/password", "POST", data=data)
+    assert nadia.browser.path == "/admin/verify"
+    nadia.browser.goes_to("/admin/profile/password")
+    assert nadia.browser.path == "/admin/verify"
+    assert harbor.rows(sa.select(Event.id).where(Event.kind.endswith("password_changed"))) == []
+
+
 def test_the_old_password_is_asked_for_and_counted(harbor: Harbor) -> None:
     nadia = harbor.administrator()
     nadia.browser.goes_to("/admin/profile/password")
