@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import sqlalchemy as sa
 
-from app.models import Authenticator, Message, PolicyMode, Role
+from app.models import Authenticator, Message, PolicyMode, Role, TrustedBrowser
 from app.services.audit import OPERATOR
 from app.services.policies import Rule
 from app.services.sending_rules import Rules
@@ -85,6 +86,21 @@ def _gives(harbor: Harbor, client_id: str, invited: str, suspended: str) -> None
         application = services.applications.find(tx, client_id)
         rule = Rule(mode=PolicyMode.OPTIONAL)
         services.policies.change(tx, OPERATOR, organization, rule, application)
+        services.trust_rules.change(tx, OPERATOR, organization, 30, application)
+        tx.add(trusted_browser(harbor))
+
+
+def trusted_browser(harbor: Harbor) -> TrustedBrowser:
+    """Return a browser that Ada trusts."""
+    now = harbor.clock.now()
+    return TrustedBrowser(
+        user_id=uuid.UUID(harbor.ada),
+        organization_id=harbor.organization.id,
+        kind="totp",
+        secret_hash="none",
+        created_at=now,
+        expires_at=now + timedelta(days=30),
+    )
 
 
 def addresses(

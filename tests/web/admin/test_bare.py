@@ -20,6 +20,10 @@ EMPTY = {
     "admin_inbox.index": ("/inbox", "No message yet"),
     "admin_policy.index": ("/policy", "No application sends your users yet"),
     "admin_messages_log.index": ("/messages/log", "No message was sent yet"),
+    "admin_policy_trusted_browsers.index": (
+        "/policy/trusted-browsers",
+        "No application sends your users yet",
+    ),
     "admin_messages_providers.index": ("/messages/providers", "No provider of your own yet"),
     "admin_applications.index": ("/applications", "No application of your own yet"),
     "admin_api_keys.index": ("/api-keys", "No API keys yet"),

@@ -28,6 +28,7 @@ from app.models import (
     Organization,
     ProviderAccount,
     Role,
+    TrustedBrowser,
     User,
 )
 from app.services.sending_rules import Rules
@@ -36,6 +37,7 @@ from tests.actors import Administrator as Person
 from tests.actors import Page, Reply, keep_secret
 from tests.conftest import ONE_DATABASE, PASSWORD, FixedClock, Harbor
 from tests.providers.servers import Post, post
+from tests.web.admin.furniture import trusted_browser
 from tests.web.admin.production import PASSWORD as MAIL_PASSWORD
 from tests.web.admin.production import mail_account, production, reaching, runs
 from tests.web.admin.test_branding import multipart, typed
@@ -112,6 +114,18 @@ OF_A_USER = [
         "withdraw-bypass-code",
         "bypass_code:withdrawn",
         says="The code stops working now.",
+    ),
+    about_ada(
+        "revoke_browser",
+        "trusted-browsers/{browser}/revoke",
+        "trusted_browser:revoked",
+        says="confirms again at the next visit there",
+    ),
+    about_ada(
+        "revoke_browsers",
+        "trusted-browsers/revoke",
+        "trusted_browser:revoked",
+        says="confirms again at the next visit, wherever it is",
     ),
     about_ada(
         "unlock",
@@ -393,6 +407,29 @@ DEEDS = [
         "policy:changed",
     ),
     deed(
+        "admin_policy_trusted_browsers.save",
+        "/policy/trusted-browsers",
+        "trust_rule:changed",
+        fields={"days": "30"},
+    ),
+    deed(
+        "admin_policy_trusted_browsers.create",
+        "/policy/trusted-browsers/applications/new",
+        "trust_rule:changed",
+        fields={"application": "{notes}", "days": "7"},
+    ),
+    deed(
+        "admin_policy_trusted_browsers.update",
+        "/policy/trusted-browsers/applications/{notes}",
+        "trust_rule:changed",
+        fields={"days": "9"},
+    ),
+    deed(
+        "admin_policy_trusted_browsers.remove",
+        "/policy/trusted-browsers/applications/{notes}/remove",
+        "trust_rule:removed",
+    ),
+    deed(
         "admin_policy.remove",
         "/policy/applications/{notes}/remove",
         "policy:removed",
@@ -603,6 +640,7 @@ class Day:
             "authenticator": sa.select(Authenticator.id)
             .join(*theirs)
             .where(User.email == EMAIL, Authenticator.status == AuthenticatorStatus.ACTIVE),
+            "browser": sa.select(TrustedBrowser.id),
             "job": sa.select(ImportJob.id).where(ImportJob.finished_at.is_(None)),
             "invitation": sa.select(Invitation.id),
             "auditor": sa.select(Administrator.id).where(
@@ -632,10 +670,17 @@ class Day:
         self.prepared.add(row.endpoint)
         if row.endpoint in {"admin_user.reset_one", "admin_user.reset"}:
             self.harbor.enrolls()
+        if "revoke_browser" in row.endpoint:
+            self.is_trusted()
         had = {"admin_user.unlock": {"failures": 100}, "admin_user.approve": {"reenrollments": 5}}
         if row.endpoint in had:
             ada = sa.update(User).where(User.email == EMAIL)
             self.harbor.executes(ada.values(had[row.endpoint]))
+
+    def is_trusted(self) -> None:
+        """Let Ada trust a browser."""
+        with self.harbor.services.database.writing() as tx:
+            tx.add(trusted_browser(self.harbor))
 
     def asks(self, row: Deed) -> Page:
         """Open the page with the form."""

@@ -194,6 +194,7 @@ OF_TABLE = {
     "policy_id": "policies",
     "message_id": "messages",
     "account_id": "provider_accounts",
+    "browser_id": "trusted_browsers",
 }
 
 
