@@ -215,12 +215,15 @@ def test_a_locked_contact_is_sent_nothing(harbor: Harbor, backend: Devrift) -> N
 
 
 def test_of_many_at_once_one_answer_is_accepted(harbor: Harbor, backend: Devrift) -> None:
-    """F06."""
-    code = backend.sends(EMAIL, "EMAIL")
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: backend.verifies(EMAIL, "EMAIL", code).status, range(12)))
-    assert found.count(200) == 1
-    assert set(found) <= {200, 401, 429}
+    """F06: of the code that binds, and of one that verifies."""
+    for _ in range(2):
+        code = backend.sends(EMAIL, "EMAIL")
+        with ThreadPoolExecutor(8) as pool:
+            each = [code] * 12
+            found = list(pool.map(lambda it: backend.verifies(EMAIL, "EMAIL", it).status, each))
+        assert found.count(200) == 1
+        assert set(found) <= {200, 401, 429}
+        backend.later()
 
 
 def test_of_many_at_once_one_message_is_sent_and_one_user_added(
