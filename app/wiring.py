@@ -9,6 +9,7 @@ from app.clock import Clock, SystemClock
 from app.config import Config
 from app.db import Database
 from app.providers import providers
+from app.services.account import Account
 from app.services.administration import Administration
 from app.services.administrator_events import AdministratorEvents
 from app.services.administrator_sessions import AdministratorSessions
@@ -154,6 +155,7 @@ class Services:
     visit_codes: VisitCodes
     visit_passkeys: VisitPasskeys
     visit_recovery: VisitRecovery
+    account: Account
     trials: Trials
     passes: Passes
     headless: Headless
@@ -242,6 +244,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         config, clock, vault, method_settings, applications, gateway_sessions, delivery, audit
     )
     means = Means(method_settings, policies)
+    authenticators = Authenticators(clock, recovery, delivery, audit)
     visits = Visits(
         clock,
         method_settings,
@@ -251,6 +254,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         enrollment,
         verifications,
         recovery,
+        authenticators,
         passkeys,
         limits,
     )
@@ -328,7 +332,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         tallies=tallies,
         recovery=recovery,
         enrollment=enrollment,
-        authenticators=Authenticators(clock, recovery, delivery, audit),
+        authenticators=authenticators,
         imports=imports,
         import_jobs=ImportJobs(
             database, clock, files, ImportWork(database, clock, files, imports), audit
@@ -414,6 +418,16 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             verifications,
             visits,
             visit_passkeys,
+        ),
+        account=Account(
+            policies,
+            gateway_sessions,
+            enrollment,
+            recovery,
+            authenticators,
+            visits,
+            delivery,
+            audit,
         ),
         passes=Passes(clock, policies, enrollment, visits, gateway_sessions, audit),
     )

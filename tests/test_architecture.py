@@ -348,6 +348,18 @@ CALLERS = {
     "gateway.ended": VISIT,
     "gateway.blocked": VISIT,
     "gateway.leave": VISIT,
+    "gateway.account": VISIT,
+    "gateway.finish_account": VISIT,
+    "gateway.leave_adding": VISIT,
+    "gateway.add": VISIT,
+    "gateway.ask_for_codes": VISIT,
+    "gateway.make_codes": VISIT,
+    "gateway.ask_name": VISIT,
+    "gateway.rename": VISIT,
+    "gateway.ask_to_replace": VISIT,
+    "gateway.replace": VISIT,
+    "gateway.ask_to_remove": VISIT,
+    "gateway.remove": VISIT,
 }
 
 

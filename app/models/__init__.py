@@ -17,6 +17,7 @@ from app.models.counted_day import CountedDay
 from app.models.enrollment_invitation import EnrollmentInvitation
 from app.models.event import Event
 from app.models.gateway_session import (
+    Errand,
     GatewaySession,
     Intent,
     ResponseMode,
@@ -61,6 +62,7 @@ __all__ = [
     "CountedDay",
     "EnrollmentInvitation",
     "Environment",
+    "Errand",
     "Event",
     "GatewaySession",
     "IdempotencyKey",

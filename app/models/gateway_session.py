@@ -38,6 +38,17 @@ class Intent(StrEnum):
 
     VERIFY = "verify"
     ENROLL = "enroll"
+    MANAGE = "manage"
+    """The user looks after their own methods."""
+
+
+class Errand(StrEnum):
+    """What the user is about on their own page; without one they look at it."""
+
+    ADD = "add"
+    """A method is to be added, in place of another one or beside the rest."""
+    SAVE_CODES = "save_codes"
+    """New recovery codes were made, and the user has not saved them yet."""
 
 
 class ResponseMode(StrEnum):
@@ -89,6 +100,11 @@ class GatewaySession(Base):
     """Of the token in the address that the application got."""
     browser_hash: Mapped[str | None]
     """Of the secret in the cookie of the browser that came first; none other may go on."""
+    errand: Mapped[Errand | None] = mapped_column(name_of(Errand))
+    """What the user is about, where the intent is to manage."""
+    replaces: Mapped[uuid.UUID | None]
+    """The authenticator that goes as soon as the one that is being added is confirmed; no key, as
+    each names the other."""
     losses_told: Mapped[bool] = mapped_column(default=False)
     """Whether the user, who used a recovery code here, has said which passkeys are lost, too."""
     judged: Mapped[int] = mapped_column(default=0)

@@ -41,6 +41,7 @@ class EventKind(StrEnum):
     AUTHENTICATOR_CONFIRMED = "authenticator:confirmed"
     AUTHENTICATOR_IMPORTED = "authenticator:imported"
     AUTHENTICATOR_REMOVED = "authenticator:removed"
+    AUTHENTICATOR_RENAMED = "authenticator:renamed"
     AUTHENTICATORS_RESET = "authenticator:reset"
     AUTHENTICATORS_SUSPENDED = "authenticator:suspended"
     AUTHORIZATION_CODE_REPLAYED = "authorization_code:replayed"

@@ -139,7 +139,7 @@ class BypassCodes:
         mailbox's, so not for a magic link; it reaches no class that an application may ask; and
         nobody gives one to administrators.
         """
-        adds = session.intent is Intent.ENROLL or session.force_enroll
+        adds = session.intent is not Intent.VERIFY or session.force_enroll
         own = session.user.organization.environment is Environment.ADMINISTRATION
         if adds or own or session.acr_values or is_suspended(session.user):
             return False

@@ -45,6 +45,7 @@ from app.services.verification import Verifications, live
 
 VERIFY_FOR = timedelta(minutes=15)
 ENROLL_FOR = timedelta(minutes=30)
+MANAGE_FOR = timedelta(minutes=60)
 MOST_STATE_BYTES = 1024
 MOST_NONCE_CHARACTERS = 255
 TOKEN_BITS = 128
@@ -178,9 +179,7 @@ class GatewaySessions:
             )
         if ask.intent is Intent.ENROLL:
             _check_room(tx, user, offered)
-        enrolls = ask.intent is Intent.ENROLL or ask.force_enroll or user.enrollment_open
-        lasts = ENROLL_FOR if enrolls else VERIFY_FOR
-        opened = self._begin(tx, actor, application, user, ask, lasts=lasts)
+        opened = self._begin(tx, actor, application, user, ask, lasts=_lifetime(user, ask))
         if ask.force_enroll:
             self._enrollment.force(tx, user)
         return opened
@@ -351,7 +350,11 @@ class GatewaySessions:
         if session is None or not (known and secret):
             return None
         if hold:
-            tx.refresh(session, ["status", "ended_at", "judged"], with_for_update=True)
+            tx.refresh(
+                session,
+                ["status", "ended_at", "judged", "errand", "replaces"],
+                with_for_update=True,
+            )
         return session
 
     def is_own(self, session: GatewaySession) -> bool:
@@ -457,7 +460,7 @@ class GatewaySessions:
     def _passes(self, tx: Session, user: User, application: Application, ask: Ask) -> bool:
         """Tell whether a policy lets everybody go on, so that no method has to be on offer."""
         steps_up = ask.acr_values or ask.max_age is not None
-        if ask.intent is Intent.ENROLL or ask.force_enroll or steps_up:
+        if ask.intent is not Intent.VERIFY or ask.force_enroll or steps_up:
             return False
         return self._policies.is_off(tx, user, application.id)
 
@@ -546,8 +549,20 @@ def _check_fields(application: Application, ask: Ask) -> None:
         raise Invalid("state", f"at most {MOST_STATE_BYTES} bytes, without control characters.")
     if ask.nonce is not None and not _carries(ask.nonce, MOST_NONCE_CHARACTERS, len):
         raise Invalid("nonce", f"at most {MOST_NONCE_CHARACTERS} printable characters.")
+    manages = ask.intent is Intent.MANAGE
+    if manages and (ask.acr_values or ask.force_enroll):
+        name = "acr_values" if ask.acr_values else "force_enroll"
+        raise Invalid(name, "leave it out with the intent manage: it asks for nothing else.")
     if ask.acr_values and not known(ask.acr_values):
         raise Invalid("acr_values", f"none of them is known. Use one or more of {_NAMED}.")
+
+
+def _lifetime(user: User, ask: Ask) -> timedelta:
+    """Return for how long a session of this intent may last."""
+    if ask.intent is Intent.MANAGE:
+        return MANAGE_FOR
+    enrolls = ask.intent is Intent.ENROLL or ask.force_enroll or user.enrollment_open
+    return ENROLL_FOR if enrolls else VERIFY_FOR
 
 
 def _check_room(tx: Session, user: User, offered: set[str]) -> None:

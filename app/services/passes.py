@@ -101,5 +101,5 @@ def _asks_to_verify(session: GatewaySession) -> bool:
     """
     if session.user.organization.environment is Environment.ADMINISTRATION:
         return False
-    enrolls = session.intent is Intent.ENROLL or session.force_enroll
+    enrolls = session.intent is not Intent.VERIFY or session.force_enroll
     return not enrolls and not session.steps_up

@@ -81,6 +81,15 @@ class Policies:
         """Tell whether everybody passes on the way to this application."""
         return rule_of(self._governing(tx, user, application_id)).mode is PolicyMode.OFF
 
+    def demands(self, tx: Session, user: User, application_id: uuid.UUID) -> bool:
+        """Tell whether the user has to have an authenticator by now.
+
+        The organization's rule counts as well as the application's, which holds only there.
+        """
+        now, whole = self._clock.now(), self.find(tx, user.organization)
+        here = self._governing(tx, user, application_id)
+        return any(rule_of(one).requires(now) for one in (whole, here))
+
     def postponement(
         self, tx: Session, user: User, application_id: uuid.UUID
     ) -> Postponement | None:

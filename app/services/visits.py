@@ -16,6 +16,7 @@ from app.factors.base import Prompt, Reason, Refused
 from app.models import (
     Authenticator,
     Environment,
+    Errand,
     GatewaySession,
     Intent,
     Purpose,
@@ -24,7 +25,8 @@ from app.models import (
 )
 from app.services.assurance import satisfies
 from app.services.audit import Actor
-from app.services.enrollment import Enrollment, Ground
+from app.services.authenticators import Authenticators
+from app.services.enrollment import VOUCHED_FOR, Enrollment, Ground
 from app.services.gateway_sessions import GatewaySessions
 from app.services.limits import Answering, Limits, Spent
 from app.services.magic_links import MagicLinks
@@ -46,6 +48,8 @@ class Step(StrEnum):
     VERIFY = "verify"
     TELL_LOSSES = "tell_losses"
     """A recovery code was used, and the user has passkeys, which may be lost or not."""
+    MANAGE = "manage"
+    """The user confirmed lately, and looks after their own methods."""
     OPEN_LINK = "open_link"
     """A magic link completes the session, or the short code that it tells in another browser."""
     DUE = "due"
@@ -82,6 +86,7 @@ class Visits:
         enrollment: Enrollment,
         verifications: Verifications,
         recovery: Recovery,
+        authenticators: Authenticators,
         passkeys: Passkeys,
         limits: Limits,
     ) -> None:
@@ -93,6 +98,7 @@ class Visits:
         self._enrollment = enrollment
         self._verifications = verifications
         self._recovery = recovery
+        self._authenticators = authenticators
         self._passkeys = passkeys
         self._limits = limits
 
@@ -104,8 +110,32 @@ class Visits:
             return Step.BLOCKED
         if self._magic_links.of(tx, session):
             return Step.OPEN_LINK
-        if self._verifications.accepted(tx, session, Purpose.ENROLLMENT):
+        return self._after_proof(tx, session) or self._proving(tx, session)
+
+    def proof(self, tx: Session, session: GatewaySession) -> Verification | None:
+        """Return what the user confirmed with in this session, as long as it lets them manage.
+
+        Whoever had nothing to confirm with has just set something up, or replaced what was lost.
+        """
+        accepted, since = self._verifications.accepted, self._clock.now() - VOUCHED_FOR
+        if accepted(tx, session, Purpose.VERIFICATION):
+            return accepted(tx, session, Purpose.VERIFICATION, since=since)
+        return accepted(tx, session, Purpose.ENROLLMENT, since=since)
+
+    def _after_proof(self, tx: Session, session: GatewaySession) -> Step | None:
+        """Return what follows where the user has confirmed, or set something up."""
+        if session.intent is not Intent.MANAGE:
+            enrolled = self._verifications.accepted(tx, session, Purpose.ENROLLMENT)
+            return Step.SAVE_CODES if enrolled else None
+        if self.proof(tx, session) is None:
+            return None
+        if session.errand is Errand.SAVE_CODES:
             return Step.SAVE_CODES
+        if session.errand is Errand.ADD and self._means.kinds(tx, session):
+            return self._enrolling(tx, session, Ground.VOUCHED)
+        return Step.MANAGE
+
+    def _proving(self, tx: Session, session: GatewaySession) -> Step:
         ground = self._ground(tx, session)
         if ground and self._means.kinds(tx, session):
             return self._enrolling(tx, session, ground)
@@ -182,16 +212,19 @@ class Visits:
         )
         if isinstance(verdict, Refused):
             return verdict
+        if session.intent is Intent.MANAGE:
+            self._end_adding(tx, actor, session)
         if codes_follow:
-            return Confirmed(sealed_codes=self._new_codes(tx, actor, session))
-        self._gateway_sessions.complete(tx, actor, session, verdict)
+            return Confirmed(sealed_codes=self.new_codes(tx, actor, session))
+        if session.intent is not Intent.MANAGE:
+            self._gateway_sessions.complete(tx, actor, session, verdict)
         return Confirmed(sealed_codes=None)
 
     def reissue_codes(self, tx: Session, actor: Actor, session: GatewaySession) -> str | None:
         """Replace codes that this visit made and the user has not saved; None at any other time."""
         if self.step(tx, session) is not Step.SAVE_CODES:
             return None
-        return self._new_codes(tx, actor, session)
+        return self.new_codes(tx, actor, session)
 
     def shown_codes(self, tx: Session, session: GatewaySession, sealed: str) -> list[str] | None:
         """Return the codes that the browser brings back sealed, until the user has saved them."""
@@ -200,11 +233,16 @@ class Visits:
         return self._recovery.opened(tx, session, sealed)
 
     def codes_saved(self, tx: Session, actor: Actor, session: GatewaySession) -> bool:
-        """End an enrolling session once the user says that the codes are saved."""
+        """Go on once the user says that the codes are saved; a session that only enrolls ends."""
         lock(tx, GatewaySession.id, session.id)
-        tx.refresh(session, ["status"])
+        tx.refresh(session, ["status", "errand"])
+        if self.step(tx, session) is not Step.SAVE_CODES:
+            return False
+        if session.intent is Intent.MANAGE:
+            session.errand = None
+            return True
         confirmed = self._verifications.accepted(tx, session, Purpose.ENROLLMENT)
-        if self.step(tx, session) is not Step.SAVE_CODES or confirmed is None:
+        if confirmed is None:
             return False
         self._gateway_sessions.complete(tx, actor, session, confirmed)
         return True
@@ -296,7 +334,18 @@ class Visits:
         answering = Answering(authenticators=(authenticator,))
         return self._limits.spent(session.user, answering, session=session, now=now)
 
-    def _new_codes(self, tx: Session, actor: Actor, session: GatewaySession) -> str:
+    def _end_adding(self, tx: Session, actor: Actor, session: GatewaySession) -> None:
+        """Come back to the user's own page; what was to be replaced goes."""
+        user, old = session.user, session.replaces
+        session.errand, session.replaces = None, None
+        theirs = live(tx, user, {*FACTORS}) if old else []
+        for one in (each for each in theirs if each.id == old):
+            self._authenticators.remove(tx, actor, user.organization, user, one, reopen=False)
+
+    def new_codes(self, tx: Session, actor: Actor, session: GatewaySession) -> str:
+        """Make recovery codes in place of the user's; return them sealed (see `shown_codes`)."""
+        if session.intent is Intent.MANAGE:
+            session.errand = Errand.SAVE_CODES
         codes = self._recovery.issue(tx, actor, session.user, session=session)
         return self._recovery.sealed(session, codes)
 
@@ -305,10 +354,24 @@ class Visits:
         ground = self._enrollment.ground(
             tx, session.user, session=session, forced=session.force_enroll
         )
+        if session.intent is Intent.MANAGE:
+            return self._ground_to_manage(tx, session, ground)
         if ground is Ground.VOUCHED and session.intent is Intent.VERIFY:
             return ground if self._means.leads_to_more(tx, session) else None
         if ground and ground.takes_word and self._gateway_sessions.is_trial(session):
             # Nobody knows that it is the user; only in the sandbox nobody is harmed by that.
             sandbox = session.user.organization.environment is Environment.SANDBOX
             return ground if sandbox else None
+        return ground
+
+    def _ground_to_manage(
+        self, tx: Session, session: GatewaySession, ground: Ground | None
+    ) -> Ground | None:
+        """Return the ground in a session that goes on after something was set up in it."""
+        if self.proof(tx, session):
+            return Ground.VOUCHED
+        recovered = self._verifications.accepted(tx, session, Purpose.RECOVERY)
+        enrolled = self._verifications.accepted(tx, session, Purpose.ENROLLMENT)
+        if enrolled and (recovered is None or enrolled.at >= recovered.at):
+            return None  # the recovery code is done with; what there is now confirms the user
         return ground

@@ -679,6 +679,8 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=40), nullable=False),
         sa.Column("token_hash", sa.String(), nullable=False),
         sa.Column("browser_hash", sa.String(), nullable=True),
+        sa.Column("errand", sa.String(length=40), nullable=True),
+        sa.Column("replaces", sa.Uuid(), nullable=True),
         sa.Column("losses_told", sa.Boolean(), nullable=False),
         sa.Column("judged", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),

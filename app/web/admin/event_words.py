@@ -93,6 +93,7 @@ WORDS: dict[EventKind, Words] = {
     EventKind.AUTHENTICATOR_CONFIRMED: Words("Authenticator set up", OK, ": {method}"),
     EventKind.AUTHENTICATOR_IMPORTED: Words("Authenticator imported", PLAIN),
     EventKind.AUTHENTICATOR_REMOVED: Words("Authenticator removed", WARN, ": {method}"),
+    EventKind.AUTHENTICATOR_RENAMED: Words("Authenticator renamed", PLAIN, ": {method}, {name}"),
     EventKind.AUTHENTICATORS_RESET: Words("All authenticators reset", WARN),
     EventKind.AUTHENTICATORS_SUSPENDED: Words(
         "Old authenticators suspended by a recovery code", WARN

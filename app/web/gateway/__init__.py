@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import Flask
 
 from app.web.gateway import (
+    account,
+    account_changes,
     bypass,
     challenge,
     codes,
@@ -18,6 +20,8 @@ from app.web.gateway import (
 from app.web.gateway.visit import blueprint
 
 __all__ = [
+    "account",
+    "account_changes",
     "bypass",
     "challenge",
     "codes",

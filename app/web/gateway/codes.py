@@ -1,4 +1,4 @@
-"""The recovery codes of a first enrollment: shown in its visit, and kept only as hashes."""
+"""Recovery codes that a visit made: shown in it alone, and kept only as hashes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from app.models import GatewaySession
+from app.models import GatewaySession, SessionStatus
 from app.services.visits import Step
 from app.web.gateway.done import send_back
 from app.web.gateway.visit import (
@@ -68,10 +68,11 @@ def download(tx: Session, session: GatewaySession) -> ResponseReturnValue:
 @blueprint.post("/recovery-codes")
 @page(Step.SAVE_CODES)
 def saved(tx: Session, session: GatewaySession) -> ResponseReturnValue:
-    """End the visit once the user has saved the codes."""
+    """Go on, or end the visit, once the user has saved the codes."""
     if not services().visits.codes_saved(tx, user(), session):
         return next_page(tx, session)
-    response = make_response(send_back(tx, session))
+    goes_on = session.status is SessionStatus.PENDING
+    response = make_response(next_page(tx, session) if goes_on else send_back(tx, session))
     drop_cookie(response, session, CODES)
     return response
 

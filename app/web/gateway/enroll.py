@@ -102,6 +102,8 @@ def confirm(tx: Session, session: GatewaySession) -> ResponseReturnValue:
         return _render(tx, session, outcome, answer)
     if outcome.sealed_codes:
         return go_to_codes(session, outcome.sealed_codes)
+    if session.status is SessionStatus.PENDING:  # the user came to manage, and goes on
+        return next_page(tx, session)
     return send_back(tx, session)
 
 
@@ -142,6 +144,7 @@ def _offer(tx: Session, session: GatewaySession, error: str | None = None) -> Re
         has_one=bool(services().visits.choices(tx, session)) and not session.force_enroll,
         bypass=waits,
         later=services().passes.postponement(tx, session),
+        adding=services().account.is_open(tx, session),
         error=error,
     )
 
@@ -167,6 +170,7 @@ def _ask_number(
         offer=offer,
         countries=sorted(named),
         country=(wanted.country if wanted else None) or likeliest,
+        adding=services().account.is_open(tx, session),
         error=error,
         wanted=wanted,
         safest=services().visit_choices.safest(tx, session),
@@ -190,6 +194,7 @@ def _render(
         recovery=services().visit_recovery.state(tx, session),
         later=services().passes.postponement(tx, session),
         codes_follow=services().visits.codes_follow(tx, session, pending),
+        adding=services().account.is_open(tx, session),
         others=len(services().visit_choices.offers(tx, session)) > 1,
         unsent=unsent,
         **facts_of(tx, session, pending, refused, typed),

@@ -41,6 +41,7 @@ _PAGES = {
     Step.SAVE_CODES: "gateway.codes",
     Step.VERIFY: "gateway.verify",
     Step.TELL_LOSSES: "gateway.losses",
+    Step.MANAGE: "gateway.account",
     Step.OPEN_LINK: "gateway.link",
     Step.DUE: "gateway.due",
     Step.BLOCKED: "gateway.blocked",
@@ -49,7 +50,9 @@ _PAGES = {
 }
 
 
-def page(*steps: Step) -> Callable[[View[P]], Callable[P, ResponseReturnValue]]:
+def page(
+    *steps: Step, holds: Callable[[Session, GatewaySession], bool] | None = None
+) -> Callable[[View[P]], Callable[P, ResponseReturnValue]]:
     """Make a view a page of a visit: one transaction, the bound browser, and the right step.
 
     A browser that is not the bound one gets a page that says so; one that asks for a page whose
@@ -57,6 +60,7 @@ def page(*steps: Step) -> Callable[[View[P]], Callable[P, ResponseReturnValue]]:
 
     Args:
         steps: those at which the page may be asked for; none means any.
+        holds: what else has to be so.
     """
 
     def decorate(view: View[P]) -> Callable[P, ResponseReturnValue]:
@@ -72,7 +76,8 @@ def page(*steps: Step) -> Callable[[View[P]], Callable[P, ResponseReturnValue]]:
                 if session is None:
                     return refuse_browser(tx, visit_id)
                 prepare(tx, session)
-                if steps and services().visits.step(tx, session) not in steps:
+                turn = not steps or services().visits.step(tx, session) in steps
+                if not turn or (holds is not None and not holds(tx, session)):
                     return next_page(tx, session)
                 return view(tx, session, *args, **kwargs)
 
