@@ -425,6 +425,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             enrollment,
             recovery,
             authenticators,
+            trusted_browsers,
             visits,
             delivery,
             audit,

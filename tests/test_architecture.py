@@ -354,6 +354,10 @@ CALLERS = {
     "gateway.add": VISIT,
     "gateway.ask_for_codes": VISIT,
     "gateway.make_codes": VISIT,
+    "gateway.ask_to_forget_all": VISIT,
+    "gateway.forget_all": VISIT,
+    "gateway.ask_to_forget": VISIT,
+    "gateway.forget": VISIT,
     "gateway.ask_name": VISIT,
     "gateway.rename": VISIT,
     "gateway.ask_to_replace": VISIT,
@@ -385,6 +389,7 @@ def routes(harbor: Harbor, *callers: str) -> Iterator[tuple[str, str, str]]:
         "account_id": str(uuid.uuid4()),
         "message_id": str(uuid.uuid4()),
         "kind": "sms",
+        "browser_id": str(uuid.uuid4()),
     }
     app = harbor.wire.client.application  # type: ignore[attr-defined]
     for rule in app.url_map.iter_rules():

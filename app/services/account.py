@@ -30,6 +30,7 @@ from app.services.enrollment import MOST_PER_USER, Enrollment
 from app.services.gateway_sessions import GatewaySessions
 from app.services.policies import Policies
 from app.services.recovery import Recovery
+from app.services.trusted_browsers import TrustedBrowsers
 from app.services.verification import live
 from app.services.visits import Step, Visits
 
@@ -66,6 +67,7 @@ class Account:
         enrollment: Enrollment,
         recovery: Recovery,
         authenticators: Authenticators,
+        trusted_browsers: TrustedBrowsers,
         visits: Visits,
         delivery: Delivery,
         audit: Audit,
@@ -75,6 +77,7 @@ class Account:
         self._enrollment = enrollment
         self._recovery = recovery
         self._authenticators = authenticators
+        self._trusted_browsers = trusted_browsers
         self._visits = visits
         self._delivery = delivery
         self._audit = audit
@@ -214,6 +217,26 @@ class Account:
         sealed = self._visits.new_codes(tx, actor, session)
         self._tell(tx, actor, session, "recovery_codes_made")
         return sealed
+
+    def forget_browser(
+        self, tx: Session, actor: Actor, session: GatewaySession, browser_id: uuid.UUID
+    ) -> bool:
+        """Trust one of the user's browsers no more; tell whether it was trusted."""
+        theirs = {one.id for one in self._trusted_browsers.of(tx, session.user)}
+        if browser_id not in theirs or not self._turns(tx, session):
+            return False
+        self._trusted_browsers.revoke(tx, actor, session.user, browser_id)
+        self._tell(tx, actor, session, "browsers_forgotten", count=1)
+        return True
+
+    def forget_browsers(self, tx: Session, actor: Actor, session: GatewaySession) -> bool:
+        """Trust none of the user's browsers any more; tell whether any was trusted."""
+        if not self._turns(tx, session):
+            return False
+        count = self._trusted_browsers.revoke_all(tx, actor, session.user)
+        if count:
+            self._tell(tx, actor, session, "browsers_forgotten", count=count)
+        return count > 0
 
     def finish(self, tx: Session, actor: Actor, session: GatewaySession) -> bool:
         """End the session well: its result says how the user confirmed in it."""

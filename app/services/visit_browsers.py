@@ -214,7 +214,7 @@ class VisitBrowsers:
 
     def _is_plain(self, session: GatewaySession) -> bool:
         """Tell whether an application asks for no more than that its user confirms."""
-        enrolls = session.intent is Intent.ENROLL or session.force_enroll
+        enrolls = session.intent is not Intent.VERIFY or session.force_enroll
         return not enrolls and self._is_vouched(session)
 
     def _is_vouched(self, session: GatewaySession) -> bool:

@@ -6,6 +6,7 @@ from flask import Flask
 
 from app.web.gateway import (
     account,
+    account_browsers,
     account_changes,
     bypass,
     challenge,
@@ -21,6 +22,7 @@ from app.web.gateway.visit import blueprint
 
 __all__ = [
     "account",
+    "account_browsers",
     "account_changes",
     "bypass",
     "challenge",

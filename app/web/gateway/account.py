@@ -42,6 +42,7 @@ def account(tx: Session, session: GatewaySession) -> ResponseReturnValue:
         methods=[(one, title_of(one), one.kind in MESSAGE_CODES) for one in methods],
         has_room=services().account.has_room(tx, session),
         codes=services().account.codes(tx, session),
+        browsers=services().trusted_browsers.of(tx, session.user),
         reached=services().delivery.reach(tx, session.user) is not None,
         events=events,
         applications=applications,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.models import (
     Authenticator,
@@ -16,6 +17,7 @@ from app.models import (
     Message,
     PolicyMode,
     RecoveryCode,
+    TrustedBrowser,
     User,
 )
 from app.services.account_activity import TOLD
@@ -71,6 +73,17 @@ def rule(harbor: Harbor, mode: PolicyMode) -> None:
         harbor.services.policies.change(tx, OPERATOR, organization, Rule(mode=mode))
 
 
+def trust_rule(harbor: Harbor, days: int) -> None:
+    with harbor.services.database.writing() as tx:
+        organization = tx.merge(harbor.organization)
+        harbor.services.trust_rules.change(tx, OPERATOR, organization, days)
+
+
+def trusted_by(harbor: Harbor, tx: Session, user: uuid.UUID) -> list[uuid.UUID]:
+    """Return the ids of the browsers that a user trusts."""
+    return [one.id for one in harbor.services.trusted_browsers.of(tx, tx.get_one(User, user))]
+
+
 def changes(one: str) -> list[tuple[str, str, dict[str, str]]]:
     """Return every address of the user's own page, as (method, page, fields)."""
     return [
@@ -80,6 +93,10 @@ def changes(one: str) -> list[tuple[str, str, dict[str, str]]]:
         ("POST", "account/leave", {}),
         ("GET", "account/recovery-codes", {}),
         ("POST", "account/recovery-codes", {}),
+        ("GET", "account/browsers/forget", {}),
+        ("POST", "account/browsers/forget", {}),
+        ("GET", f"account/browsers/{one}/forget", {}),
+        ("POST", f"account/browsers/{one}/forget", {}),
         ("GET", f"account/{one}/name", {}),
         ("POST", f"account/{one}/name", {"name": "Mine"}),
         ("GET", f"account/{one}/replace", {}),
@@ -502,6 +519,49 @@ def test_codes_are_not_made_anew_on_their_page_after_20_minutes(harbor: Harbor) 
     browser.sends("recovery-codes/new")
     assert browser.path.endswith("/verify")
     assert codes(harbor) == made
+
+
+def test_trusted_browsers_are_listed_and_forgotten_one_by_one_or_all(harbor: Harbor) -> None:
+    trust_rule(harbor, 30)
+    phone = harbor.enrolls()
+    bob = harbor.person("bob@harbor.example")
+    for user, own in ((harbor.ada, phone), (bob, harbor.enrolls(bob))):
+        for _ in range(3 if user == harbor.ada else 1):
+            trusting = harbor.visits(user)
+            trusting.submits(code=harbor.code(own), trust="yes")
+            assert "result" in trusting.back
+            harbor.clock.advance(30)
+    browser = at_account(harbor, phone)
+    assert browser.page.text.count("until 31 March 2026") == 3
+    with harbor.services.database.reading() as tx:
+        mine, theirs = (
+            trusted_by(harbor, tx, user) for user in (uuid.UUID(harbor.ada), uuid.UUID(bob))
+        )
+    browser.sends(f"account/browsers/{theirs[0]}/forget")
+    browser.goes_to(browser.address(f"account/browsers/{theirs[0]}/forget"))
+    assert browser.path.endswith("/account")
+    browser.goes_to(browser.address(f"account/browsers/{mine[0]}/forget"))
+    assert browser.page.heading.startswith("Forget ")
+    browser.submits()
+    assert browser.page.text.count("until 31 March 2026") == 2
+    browser.goes_to(browser.address("account/browsers/forget"))
+    browser.submits()
+    assert "Trusted browsers" not in browser.page.text
+    left = harbor.rows(sa.select(TrustedBrowser.user_id))
+    assert [str(row.user_id) for row in left] == [bob]
+    assert len(letters(harbor, "browsers_forgotten")) == 2
+    assert "Trusted browser forgotten" in browser.page.text
+
+
+def test_a_trusted_browser_does_not_spare_the_verification(harbor: Harbor) -> None:
+    trust_rule(harbor, 30)
+    phone = harbor.enrolls()
+    browser = harbor.visits(harbor.ada)
+    browser.submits(code=harbor.code(phone), trust="yes")
+    browser.goes_to(harbor.notes.opens(harbor.ada)["url"])
+    assert "result" in browser.back
+    browser.goes_to(harbor.notes.opens(harbor.ada, intent="manage")["url"])
+    assert browser.path.endswith("/verify")
 
 
 def test_the_page_says_what_happened_lately_from_where(harbor: Harbor) -> None:
