@@ -337,11 +337,12 @@ def test_no_address_from_outside_becomes_the_way_on(harbor: Harbor) -> None:
         "/admin/sign-in?next=//evil.example",
         "/admin/?next=javascript:alert(1)",
     ):
+        nadia.browser = harbor.browser()
         nadia.browser.goes_to(path)
-    harbor.clock.advance(30)
-    nadia.signs_in()
-    assert nadia.browser.path == "/admin/sandbox/harbor/"
-    assert "evil" not in nadia.browser.reply.text
+        harbor.clock.advance(30)
+        nadia.signs_in()
+        assert nadia.browser.path == "/admin/sandbox/harbor/", path
+        assert "evil" not in nadia.browser.reply.text
 
 
 def test_of_several_organizations_one_is_chosen(harbor: Harbor) -> None:
