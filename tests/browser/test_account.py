@@ -6,6 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from app.services.audit import OPERATOR
 from tests.actors import Phone
 from tests.browser.conftest import Stage
 from tests.browser.test_pages import scan
@@ -67,3 +68,28 @@ def test_axe_finds_nothing_on_the_page_nor_on_what_it_asks(stage: Stage) -> None
         expect(page.get_by_role("heading", name=heading)).to_be_visible()
         is_fine(page)
         page.get_by_role("link", name="Back to your methods").last.click()
+
+
+def test_a_trusted_browser_is_spared_until_it_is_forgotten(stage: Stage) -> None:
+    services, phone = stage.harbor.services, stage.harbor.enrolls()
+    with services.database.writing() as tx:
+        services.trust_rules.change(tx, OPERATOR, tx.merge(stage.harbor.organization), 30)
+    page = stage.opens_browser()
+    stage.arrives(page)
+    page.get_by_label("Six-digit code").fill(stage.code(phone))
+    page.get_by_label("Trust this browser for 30 days").check()
+    page.get_by_role("button", name="Confirm code").click()
+    expect(page.get_by_role("heading", name="Back at the notes")).to_be_visible()
+    stage.clock.advance(30)
+    stage.arrives(page)
+    expect(page.get_by_role("heading", name="Back at the notes")).to_be_visible()
+    spared = stage.harbor.notes.checks(stage.received[-1]["result"])
+    assert (spared["status"], spared["acr"]) == ("trusted", "urn:gatehouse:acr:trusted_browser")
+    arrives(stage, page, phone)
+    is_fine(page)
+    page.get_by_role("link", name="Forget all").click()
+    is_fine(page)
+    page.get_by_role("button", name="Forget all").click()
+    expect(page.get_by_role("heading", name="Trusted browsers")).to_have_count(0)
+    stage.arrives(page)
+    expect(page.get_by_label("Six-digit code")).to_be_visible()
