@@ -34,6 +34,8 @@ from app.services.delivery import Delivery
 from app.services.directory import Directory
 from app.services.enrollment import Enrollment
 from app.services.enrollment_invitations import EnrollmentInvitations
+from app.services.freeze_links import FreezeLinks
+from app.services.freezes import Freezes
 from app.services.gateway_sessions import GatewaySessions
 from app.services.headless import Headless
 from app.services.headless_passkeys import HeadlessPasskeys
@@ -156,6 +158,7 @@ class Services:
     visit_passkeys: VisitPasskeys
     visit_recovery: VisitRecovery
     account: Account
+    freezes: Freezes
     trials: Trials
     passes: Passes
     headless: Headless
@@ -207,7 +210,10 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     authorization_codes = AuthorizationCodes(clock, vault, tokens, audit)
     applications = Applications(clock, vault, audit)
     notice_reach = NoticeReach(method_settings, sending_limits)
-    delivery = Delivery(config, clock, vault, channels, notice_reach, sending_limits, audit)
+    freeze_links = FreezeLinks(config, clock, vault)
+    delivery = Delivery(
+        config, clock, vault, channels, notice_reach, sending_limits, freeze_links, audit
+    )
     directory = Directory(clock, delivery, audit)
     limits = Limits(config, audit)
     trusted_browsers = TrustedBrowsers(clock, vault, trust_rules, delivery, audit)
@@ -281,6 +287,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         recovery,
         limits,
     )
+    freezes = Freezes(clock, freeze_links, recovery, trusted_browsers, delivery, audit)
     return Services(
         config=config,
         clock=clock,
@@ -374,7 +381,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         enrollment_invitations=enrollment_invitations,
         user_locks=UserLocks(config, clock),
         user_care=UserCare(
-            clock, directory, limits, bypass_codes, enrollment_invitations, delivery, audit
+            clock, directory, limits, freezes, bypass_codes, enrollment_invitations, delivery, audit
         ),
         administrators=administrators,
         appointments=appointments,
@@ -419,6 +426,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             visits,
             visit_passkeys,
         ),
+        freezes=freezes,
         account=Account(
             policies,
             gateway_sessions,

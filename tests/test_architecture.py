@@ -340,6 +340,8 @@ CALLERS = {
     "gateway.attempt_bypass": VISIT,
     "enrollment_invitation.landing": LINK,
     "enrollment_invitation.follow": LINK,
+    "freeze.landing": LINK,
+    "freeze.follow": LINK,
     "magic_link.landing": LINK,
     "magic_link.follow": LINK,
     "gateway.due": VISIT,

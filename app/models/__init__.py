@@ -16,6 +16,7 @@ from app.models.challenge import Challenge
 from app.models.counted_day import CountedDay
 from app.models.enrollment_invitation import EnrollmentInvitation
 from app.models.event import Event
+from app.models.freeze_link import FreezeLink
 from app.models.gateway_session import (
     Errand,
     GatewaySession,
@@ -64,6 +65,7 @@ __all__ = [
     "Environment",
     "Errand",
     "Event",
+    "FreezeLink",
     "GatewaySession",
     "IdempotencyKey",
     "ImportJob",

@@ -48,6 +48,13 @@ class User(Base):
             postgresql_where=text("failures > 0"),
         ),
         Index(
+            "ix_users_frozen",
+            "organization_id",
+            "frozen_at",
+            sqlite_where=text("frozen_at IS NOT NULL"),
+            postgresql_where=text("frozen_at IS NOT NULL"),
+        ),
+        Index(
             "ix_users_recovery_refused",
             "organization_id",
             "recovery_retry_at",
@@ -76,6 +83,9 @@ class User(Base):
     last_verified_at: Mapped[datetime | None]
     suspended_at: Mapped[datetime | None]
     """From then on the user is let in by no door, until an administrator lifts it."""
+    frozen_at: Mapped[datetime | None]
+    """From then on nothing that the user confirms with is changed by their hand: a change was not
+    theirs, they say. An administrator lifts it."""
     enrollment_open: Mapped[bool] = mapped_column(default=True)
     """Whether the next confirmed authenticator needs no earlier one to vouch for it.
 

@@ -24,6 +24,7 @@ from app.models import (
     Policy,
     Role,
     SigningKey,
+    User,
 )
 from app.services.application_reach import select_applications, select_serving
 from app.services.method_settings import MethodSettings
@@ -41,6 +42,7 @@ _LEAST_REFUSALS = 20
 _TIMES_USUAL = 3
 _SEALED_WITHIN = timedelta(minutes=1)
 _NEWS = timedelta(days=7)
+_MOST_FROZEN = 5
 
 
 class Matter(StrEnum):
@@ -60,6 +62,8 @@ class Matter(StrEnum):
     REFUSALS = "refusals"
     MESSAGES_FAILED = "messages_failed"
     BUDGET_LOW = "budget_low"
+    FROZEN = "frozen"
+    """A user says that a change was not theirs; nobody has looked yet."""
     LOCKED = "locked"
     OVERDUE = "overdue"
     DEADLINE = "deadline"
@@ -122,6 +126,7 @@ class Attention:
             *self._sends(tx, organization),
             *self._messages(tx, organization),
             *self._refusals(tx, organization),
+            *_frozen(tx, organization),
             *_people(people),
             *self._deadlines(tx, organization, people),
             *self._imports(tx, organization),
@@ -236,6 +241,14 @@ class Attention:
         )
         if (at := tx.scalar(active)) is not None:
             yield Found(matter=Matter.KEY_ROTATED, at=at)
+
+
+def _frozen(tx: Session, organization: Organization) -> Iterator[Found]:
+    waiting = sa.select(User).where(
+        User.organization_id == organization.id, User.frozen_at.is_not(None)
+    )
+    for user in tx.scalars(waiting.order_by(User.frozen_at).limit(_MOST_FROZEN)):
+        yield Found(matter=Matter.FROZEN, name=user.label, at=user.frozen_at, id=str(user.id))
 
 
 def _people(people: People) -> Iterator[Found]:

@@ -102,6 +102,8 @@ class EventKind(StrEnum):
     USERS_IMPORTED = "user:imported"
     USER_CREATED = "user:created"
     USER_DELETED = "user:deleted"
+    USER_FREEZE_LIFTED = "user:freeze_lifted"
+    USER_FROZEN = "user:frozen"
     USER_SUSPENDED = "user:suspended"
     USER_SUSPENSION_LIFTED = "user:suspension_lifted"
     USER_UNLOCKED = "user:unlocked"

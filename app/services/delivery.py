@@ -24,6 +24,7 @@ from app.models import (
 )
 from app.services.audit import SYSTEM, Actor, Audit, EventKind
 from app.services.channels import Channels, filled
+from app.services.freeze_links import FreezeLinks
 from app.services.letters import Letter, sealed
 from app.services.notice_reach import SMS, NoticeReach, Reach
 from app.services.notice_texts import notice
@@ -32,6 +33,7 @@ from app.services.sending_limits import SendingLimits
 
 NOTICE_FOR = timedelta(days=3)
 """So long a notice is tried before it is given up."""
+_USER = "user"
 CODE = "code"
 """The name of the one message that is worth nothing once its challenge is answered or gone."""
 CODES_FOR = timedelta(hours=1)
@@ -49,6 +51,7 @@ class Delivery:
         channels: Channels,
         reach: NoticeReach,
         sending_limits: SendingLimits,
+        freeze_links: FreezeLinks,
         audit: Audit,
     ) -> None:
         self._host = urlsplit(config.base_url).hostname or ""
@@ -57,6 +60,7 @@ class Delivery:
         self._channels = channels
         self._reach = reach
         self._sending_limits = sending_limits
+        self._freeze_links = freeze_links
         self._audit = audit
 
     def notify(
@@ -71,6 +75,7 @@ class Delivery:
         at: Reach | None = None,
         lasts: timedelta | None = None,
         added: str | None = None,
+        authenticator_id: uuid.UUID | None = None,
         **facts: Any,
     ) -> None:
         """Tell a user what happened to the account, where we can reach them (see `NoticeReach`).
@@ -87,6 +92,7 @@ class Delivery:
             lasts: for how long what it brings works, if the user waits for that: a link, which
                 goes by e-mail alone.
             added: where codes go from now on; a number is not told of itself.
+            authenticator_id: what was added, if it can be stopped (see `FreezeLinks`).
             facts: what else the text names.
         """
         reached = at or self.reach(tx, user)
@@ -100,6 +106,8 @@ class Delivery:
         if by_sms:
             self._sending_limits.count_notice(tx, organization, now=now)
         language = _language(organization, user)
+        if actor.name == _USER:
+            facts["stop"] = self._freeze_links.make(tx, organization, user, name, authenticator_id)
         text = notice(organization, user, actor, name, language, facts, now=now, short=by_sms)
         self._write(
             tx,

@@ -31,7 +31,7 @@ from app.services.audit import Actor, Audit, EventKind
 from app.services.delivery import Delivery
 from app.services.method_settings import MethodSettings
 from app.services.recovery import REENROLLMENTS, Recovery
-from app.services.standing import settle
+from app.services.standing import is_frozen, settle
 from app.services.verification import Occasion, Verifications, live, secret_place
 
 PENDING_FOR = timedelta(minutes=30)
@@ -100,6 +100,8 @@ class Enrollment:
                 knows from its own call that a recovery code was used.
             forced: whether an API key says that a human looked.
         """
+        if is_frozen(user):
+            return None
         if forced:
             return Ground.FORCED
         recovered = self._recovered(tx, user, session)
@@ -307,6 +309,7 @@ class Enrollment:
             user,
             "authenticator_added",
             added=added.recipient,
+            authenticator_id=added.id,
             kind=added.kind,
         )
 

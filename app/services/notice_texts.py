@@ -52,6 +52,7 @@ def notice(
         organization=organization.name,
         what=text.subject,
         by_administrator=by_administrator,
+        stop=facts.get("stop"),
     )
 
 

@@ -47,6 +47,11 @@ def is_suspended(user: User) -> bool:
     return user.suspended_at is not None
 
 
+def is_frozen(user: User) -> bool:
+    """Tell whether the user said that a change was not theirs, and no administrator has looked."""
+    return user.frozen_at is not None
+
+
 def demand_unsuspended(user: User) -> None:
     """Refuse at a door what is asked about a suspended user.
 

@@ -14,6 +14,7 @@ from app.services.bypass_codes import BypassCodes
 from app.services.delivery import Delivery
 from app.services.directory import Directory
 from app.services.enrollment_invitations import EnrollmentInvitations
+from app.services.freezes import Freezes
 from app.services.limits import Limits
 from app.services.standing import forget_browsers
 
@@ -26,6 +27,7 @@ class UserCare:
         clock: Clock,
         directory: Directory,
         limits: Limits,
+        freezes: Freezes,
         bypass_codes: BypassCodes,
         enrollment_invitations: EnrollmentInvitations,
         delivery: Delivery,
@@ -34,14 +36,17 @@ class UserCare:
         self._clock = clock
         self._directory = directory
         self._limits = limits
+        self._freezes = freezes
         self._bypass_codes = bypass_codes
         self._enrollment_invitations = enrollment_invitations
         self._delivery = delivery
         self._audit = audit
 
     def unlock(self, tx: Session, actor: Actor, organization: Organization, user: User) -> None:
-        """Start all of a user's counts anew."""
+        """Start all of a user's counts anew, and let a user who froze everything go on."""
         self._limits.unlock(tx, actor, user)
+        if self._freezes.lift(tx, actor, organization, user):
+            return
         self._delivery.notify(tx, actor, organization, user, "user_unlocked")
 
     def suspend(

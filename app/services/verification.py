@@ -32,7 +32,7 @@ from app.services.limits import Answering, Limits
 from app.services.method_settings import MethodSettings
 from app.services.passkeys import Passkeys
 from app.services.recovery import Recovery
-from app.services.standing import forget_browsers, settle
+from app.services.standing import forget_browsers, is_frozen, settle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +130,8 @@ class Verifications:
         any more, and dies when a new authenticator is confirmed. Passkeys go on until the user
         says that they are lost (see `suspend_passkeys`).
         """
+        if is_frozen(user):
+            return Refused(reason=Reason.LOCKED)
         if refused := self._recovery.refusal(user):
             return refused
         if not recovery_code.well_formed(answer):

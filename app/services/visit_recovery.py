@@ -15,6 +15,7 @@ from app.services.audit import Actor
 from app.services.enrollment import Enrollment
 from app.services.method_settings import MethodSettings
 from app.services.recovery import Recovery
+from app.services.standing import is_frozen
 from app.services.verification import Occasion, Verifications
 from app.services.visit_passkeys import VisitPasskeys
 from app.services.visits import Step, Visits
@@ -78,8 +79,11 @@ class VisitRecovery:
         )
 
     def fits(self, session: GatewaySession) -> bool:
-        """Tell whether a recovery code leads on: it reaches no class that an application asks."""
-        return not session.acr_values
+        """Tell whether a recovery code leads on: it reaches no class that an application asks.
+
+        Neither does it change anything of a user who stopped all changes.
+        """
+        return not session.acr_values and not is_frozen(session.user)
 
     def answer(
         self, tx: Session, actor: Actor, session: GatewaySession, answer: str

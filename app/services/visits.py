@@ -34,7 +34,7 @@ from app.services.means import Means
 from app.services.method_settings import MethodSettings
 from app.services.passkeys import Passkeys
 from app.services.recovery import Recovery
-from app.services.standing import is_suspended
+from app.services.standing import is_frozen, is_suspended
 from app.services.tokens import assurance_of
 from app.services.verification import Occasion, Verifications, live
 
@@ -106,11 +106,15 @@ class Visits:
         """Return what the user has to do next, from what the database says now."""
         if self._gateway_sessions.status(session) is not SessionStatus.PENDING:
             return Step.ENDED
-        if is_suspended(session.user):
+        if is_suspended(session.user) or self._is_stopped(session):
             return Step.BLOCKED
         if self._magic_links.of(tx, session):
             return Step.OPEN_LINK
         return self._after_proof(tx, session) or self._proving(tx, session)
+
+    def _is_stopped(self, session: GatewaySession) -> bool:
+        """Tell whether the user came to change something, and stopped all changes."""
+        return is_frozen(session.user) and session.intent is not Intent.VERIFY
 
     def proof(self, tx: Session, session: GatewaySession) -> Verification | None:
         """Return what the user confirmed with in this session, as long as it lets them manage.

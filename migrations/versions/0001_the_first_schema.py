@@ -542,6 +542,7 @@ def upgrade() -> None:
         sa.Column("enrolled", sa.Boolean(), nullable=False),
         sa.Column("last_verified_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("suspended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("frozen_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("enrollment_open", sa.Boolean(), nullable=False),
         sa.Column("recovery_used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reenrollments", sa.Integer(), nullable=False),
@@ -571,6 +572,13 @@ def upgrade() -> None:
     with op.batch_alter_table("users", schema=None) as batch_op:
         batch_op.create_index(
             "ix_users_by_name", ["organization_id", "name_key", "email_key", "id"], unique=False
+        )
+        batch_op.create_index(
+            "ix_users_frozen",
+            ["organization_id", "frozen_at"],
+            unique=False,
+            sqlite_where=sa.text("frozen_at IS NOT NULL"),
+            postgresql_where=sa.text("frozen_at IS NOT NULL"),
         )
         batch_op.create_index(
             batch_op.f("ix_users_organization_id_users_created_at_users_id"),
@@ -1036,6 +1044,37 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "freeze_links",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("token_hash", sa.String(), nullable=False),
+        sa.Column("notice", sa.String(), nullable=False),
+        sa.Column("authenticator_id", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["authenticator_id"],
+            ["authenticators.id"],
+            name=op.f("fk_freeze_links_authenticator_id_authenticators"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.id"],
+            name=op.f("fk_freeze_links_user_id_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_freeze_links")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_freeze_links_token_hash")),
+    )
+    with op.batch_alter_table("freeze_links", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_freeze_links_authenticator_id"), ["authenticator_id"], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_freeze_links_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
         "recovery_codes",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
@@ -1335,6 +1374,11 @@ def downgrade() -> None:
         )
 
     op.drop_table("recovery_codes")
+    with op.batch_alter_table("freeze_links", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_freeze_links_user_id"))
+        batch_op.drop_index(batch_op.f("ix_freeze_links_authenticator_id"))
+
+    op.drop_table("freeze_links")
     with op.batch_alter_table("challenges", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_challenges_gateway_session_id"))
         batch_op.drop_index(batch_op.f("ix_challenges_authenticator_id"))
@@ -1424,6 +1468,11 @@ def downgrade() -> None:
             batch_op.f("ix_users_organization_id_users_enrolled_users_suspended_at")
         )
         batch_op.drop_index(batch_op.f("ix_users_organization_id_users_created_at_users_id"))
+        batch_op.drop_index(
+            "ix_users_frozen",
+            sqlite_where=sa.text("frozen_at IS NOT NULL"),
+            postgresql_where=sa.text("frozen_at IS NOT NULL"),
+        )
         batch_op.drop_index("ix_users_by_name")
 
     op.drop_table("users")

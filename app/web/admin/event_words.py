@@ -168,6 +168,10 @@ WORDS: dict[EventKind, Words] = {
     EventKind.USERS_IMPORTED: Words("Users imported", WARN, ": {created} new, {updated} changed"),
     EventKind.USER_CREATED: Words("User added", PLAIN),
     EventKind.USER_DELETED: Words("User deleted", WARN),
+    EventKind.USER_FREEZE_LIFTED: Words("Freeze of the user lifted", WARN),
+    EventKind.USER_FROZEN: Words(
+        "User says that a change was not theirs, and froze everything", BAD, ": {notice}"
+    ),
     EventKind.USER_SUSPENDED: Words("User suspended", WARN),
     EventKind.USER_SUSPENSION_LIFTED: Words("Suspension of the user lifted", WARN),
     EventKind.USER_UNLOCKED: Words("User unlocked", WARN),

@@ -67,6 +67,19 @@ def _refusals(found: Found) -> Told:
     )
 
 
+def _frozen(found: Found) -> Told:
+    return Told(
+        icon="warning",
+        tone="bad",
+        title=f"{found.name} says that a change was not theirs",
+        says=f"Everything is frozen since {_when(found.at)}. Look at it, then unlock.",
+        endpoint="admin_user.show",
+        values={"user_id": found.id},
+        button="See the user",
+        needs=Action.SEE_USERS,
+    )
+
+
 def _locked(found: Found) -> Told:
     return Told(
         icon="lock",
@@ -185,6 +198,7 @@ _WORDS: dict[Matter, Callable[[Found], Told]] = {
     Matter.UNSEALED: _unsealed,
     Matter.METHODS_OFF: _methods_off,
     Matter.REFUSALS: _refusals,
+    Matter.FROZEN: _frozen,
     Matter.LOCKED: _locked,
     Matter.OVERDUE: _overdue,
     Matter.DEADLINE: _deadline,

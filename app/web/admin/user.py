@@ -126,7 +126,10 @@ def _offered(tx: Session, user: User, *, locked: bool) -> Offered:
     limited = user.reenrollments > 0 or services().enrollment.is_due(tx, user)
     return Offered(
         invite=present and services().enrollment_invitations.fits(tx, user),
-        unlock=locked or user.failures > 0 or user.recovery_failures > 0,
+        unlock=locked
+        or user.frozen_at is not None
+        or user.failures > 0
+        or user.recovery_failures > 0,
         approve=limited and not user.reenrollment_approved,
         bypass=present,
     )

@@ -52,6 +52,7 @@ def ask_unlock(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnVal
         says=[
             f"Unlock only after you have spoken with {name}: somebody else may have typed the "
             "wrong codes.",
+            *_of_freeze(user),
             "Codes are judged again at once, and wrong ones count anew. Nothing is reset: "
             f"{name} still needs a method that works.",
             f"{tells(user)} The audit record keeps that you did it.",
@@ -133,6 +134,15 @@ def delete(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnValue:
     services().user_care.delete(tx, seat.actor, seat.organization, user, why=form.reason.data or "")
     notice = f"{user.label} was deleted{', and told' if way else ''}."
     return done(seat, notice, "admin_users.index")
+
+
+def _of_freeze(user: User) -> list[str]:
+    if user.frozen_at is None:
+        return []
+    return [
+        f"{call_name(user)} stopped a change by the link in a notice. After this, methods can be "
+        "changed again, and what the link stopped is removed."
+    ]
 
 
 def _ask_suspend(

@@ -14,6 +14,7 @@ from app.web.gateway import (
     done,
     enroll,
     enrollment_invitation,
+    freeze,
     magic_link,
     passkeys,
     start,
@@ -30,6 +31,7 @@ __all__ = [
     "done",
     "enroll",
     "enrollment_invitation",
+    "freeze",
     "magic_link",
     "passkeys",
     "start",
@@ -41,3 +43,4 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(blueprint)
     app.register_blueprint(magic_link.blueprint)
     app.register_blueprint(enrollment_invitation.blueprint)
+    app.register_blueprint(freeze.blueprint)

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from app.models import GatewaySession, ResponseMode, SessionStatus
-from app.services.standing import is_suspended
+from app.services.standing import is_frozen, is_suspended
 from app.services.visits import Step
 from app.web.gateway.browser import keep_mark
 from app.web.gateway.visit import blueprint, page, render, user
@@ -47,6 +47,7 @@ def blocked(tx: Session, session: GatewaySession) -> ResponseReturnValue:
         "gateway/blocked.html",
         session,
         suspended=is_suspended(session.user),
+        frozen=is_frozen(session.user),
         bypass=services().bypass_codes.fits(tx, session),
     )
 

@@ -132,7 +132,10 @@ def test_a_user_confirms_looks_and_goes_back_with_the_verification_as_result(
     browser = at_account(harbor, phone)
     assert browser.page.heading == "How you confirm it’s you"
     assert "Authenticator app" in browser.page.text
-    assert "Every change here is announced to your email address." in browser.page.text
+    assert (
+        "Every change here is announced to your email address, with a way to stop it."
+        in browser.page.text
+    )
     browser.submits_to(browser.address("account"))
     claims = harbor.notes.checks(browser.back["result"])
     assert (claims["status"], claims["mfa_method"]) == ("verified", "totp")

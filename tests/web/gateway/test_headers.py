@@ -415,7 +415,12 @@ def gateway_forms(harbor: Harbor, visit_id: str) -> list[str]:
     rules = [rule for rule in app_of(harbor).url_map.iter_rules() if "POST" in rule.methods]
     mine = [rule.rule for rule in rules if rule.endpoint.startswith("gateway.")]
     assert len(mine) >= 7
-    known = {"<visit_id>": visit_id, "<uuid:authenticator_id>": harbor.ada, "<kind>": "email"}
+    known = {
+        "<visit_id>": visit_id,
+        "<uuid:authenticator_id>": harbor.ada,
+        "<uuid:browser_id>": harbor.ada,
+        "<kind>": "email",
+    }
     return [re.sub("<[^>]+>", lambda match: known[match[0]], rule) for rule in mine]
 
 

@@ -244,7 +244,7 @@ def test_what_happens_is_recorded_and_the_user_is_told(harbor: Harbor) -> None:
     [told] = harbor.rows(sa.select(Message).where(Message.subject.like("A browser is trusted%")))
     text = harbor.text_of(told.Message)
     assert "chose to trust a browser for 30 days" in text
-    assert "If this was not you, tell an administrator of Harbor at once." in text
+    assert "If this was not you, stop it here." in text
 
 
 def test_the_cookie_is_a_secret_that_only_its_hash_is_kept_of(https_harbor: Harbor) -> None:
