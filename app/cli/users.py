@@ -51,7 +51,7 @@ def unlock(user: str, domain: str, environment: Environment, as_json: bool) -> N
     with wired.database.writing() as tx:
         organization = wired.organizations.find(tx, environment, domain)
         person = wired.directory.find(tx, organization, user)
-        wired.limits.unlock(tx, OPERATOR, person)
+        wired.user_care.unlock(tx, OPERATOR, organization, person)
     tell({"user": str(person.id)}, as_json=as_json, heading=f"Unlocked {person.label}.")
 
 

@@ -133,7 +133,7 @@ def unlock(tx: Session, caller: Caller, domain: str, id_or_email: str) -> UserSh
     """Let a user try again, whatever was typed wrong before."""
     organization = caller.organization(tx, domain)
     user = services().directory.find(tx, organization, id_or_email, locked=True)
-    services().limits.unlock(tx, caller.actor, user)
+    services().user_care.unlock(tx, caller.actor, organization, user)
     return shown(user, organization)
 
 

@@ -212,6 +212,8 @@ def test_a_locked_user_is_unlocked(harbor: Harbor) -> None:
     browser = harbor.visits(harbor.ada)
     browser.types(harbor.code(phone))
     assert "result" in browser.back
+    told = sa.select(Message.recipient).where(Message.name == "user_unlocked")
+    assert harbor.rows(told) == [("ada@harbor.example",)]
     actors = sa.select(Event.actor).where(Event.kind == "user:unlocked")
     assert harbor.rows(actors) == [(f"api_key:{harbor.backend.client_id}",)]
 

@@ -168,6 +168,17 @@ def test_an_administrator_reads_of_it_and_unlocks(harbor: Harbor) -> None:
     at_account(harbor, phone)
 
 
+def test_a_backend_unlocks_as_an_administrator_does(harbor: Harbor) -> None:
+    phone = harbor.enrolls()
+    adds(harbor, at_account(harbor, phone))
+    stops(harbor, link(harbor))
+    reply = harbor.backend.calls("POST", f"/org/harbor/users/{harbor.ada}/unlock")
+    assert reply.status == 200, reply.text
+    assert not frozen(harbor)
+    assert len(letters(harbor, "user_freeze_lifted")) == 1
+    assert letters(harbor, "user_unlocked") == []
+
+
 def test_new_recovery_codes_that_were_not_the_user_s_die(harbor: Harbor) -> None:
     browser = at_account(harbor, harbor.enrolls())
     browser.sends("account/recovery-codes")
