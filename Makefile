@@ -1,9 +1,8 @@
 # `make` alone prints what there is. GNU Make 3.81, which macOS has, is enough.
 
 BIN := .venv/bin
-# Always measured, so that `make check` runs the very command that `make test` runs. The tests in a
-# browser are one group: one worker does them while the others go on.
-PYTEST := $(BIN)/python -m pytest --cov --cov-report= --numprocesses=auto --dist=loadgroup
+# Always measured, so that `make check` runs the very command that `make test` runs.
+PYTEST := $(BIN)/python -m pytest --cov --cov-report=
 UPGRADE ?=
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header $(if $(UPGRADE),--upgrade)
@@ -30,11 +29,13 @@ run: setup ## Prepare the database if needed, and serve
 
 test: setup-dev ## Run every test, on both databases where SQL is the point (tests/selection.py)
 	@deploy/setup.sh browser
-	$(PYTEST) --quick
+	$(PYTEST) --quick --numprocesses=auto -m "not browser"
+	$(PYTEST) --quick --cov-append -m browser
 
 test-all: setup-dev ## Run every test on both databases
 	@deploy/setup.sh browser
-	$(PYTEST)
+	$(PYTEST) --numprocesses=auto -m "not browser"
+	$(PYTEST) --cov-append -m browser
 
 lint: setup-dev
 	$(BIN)/ruff format --check .
