@@ -225,6 +225,11 @@ def not_found(harbor: Harbor) -> Reply:
 
 
 @provokes
+def passkeys_inactive(harbor: Harbor) -> Reply:
+    return harbor.backend.calls("POST", f"/org/harbor/passkey-authentication/{harbor.ada}")
+
+
+@provokes
 def phone_number_taken(harbor: Harbor) -> Reply:
     assert posts(harbor, USERS, phone_number="+33612345678").status == 201
     return posts(harbor, USERS, phone_number="+33 6 12 34 56 78")
