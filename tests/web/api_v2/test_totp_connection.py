@@ -38,7 +38,8 @@ def test_it_is_there_from_the_start_and_inactive(pier: Harbor) -> None:
         "recovery_code_length": 16,
         "sms_delivery": "application",
     }
-    is_refused(pier.notes.asks("pia@pier.example"), 422, "totp_connection_inactive", "pier")
+    begun = pier.backend.calls("POST", "/org/pier/totp-enrollment/pia@pier.example", json={})
+    is_refused(begun, 422, "totp_connection_inactive", "pier")
 
 
 @ONE_DATABASE
