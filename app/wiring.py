@@ -14,6 +14,7 @@ from app.services.administration import Administration
 from app.services.administrator_events import AdministratorEvents
 from app.services.administrator_sessions import AdministratorSessions
 from app.services.administrators import Administrators
+from app.services.answers import Answers
 from app.services.api_keys import ApiKeys
 from app.services.applications import Applications
 from app.services.appointments import Appointments
@@ -76,6 +77,8 @@ from app.services.sending_limits import SendingLimits
 from app.services.sending_rules import Rulebook
 from app.services.sent_forms import SentForms
 from app.services.sign_ins import SignIns
+from app.services.signing_keys import SigningKeys
+from app.services.subjects import Subjects
 from app.services.tallies import Tallies
 from app.services.tokens import Tokens
 from app.services.trials import Trials
@@ -117,7 +120,9 @@ class Services:
     brands: Brands
     directory: Directory
     applications: Applications
+    subjects: Subjects
     api_keys: ApiKeys
+    signing_keys: SigningKeys
     tokens: Tokens
     idempotency: Idempotency
     limits: Limits
@@ -148,6 +153,7 @@ class Services:
     user_states: UserStates
     user_exports: UserExports
     gateway_sessions: GatewaySessions
+    answers: Answers
     magic_link_challenges: MagicLinkChallenges
     magic_links: MagicLinks
     visits: Visits
@@ -206,7 +212,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     user_lists = UserLists(clock, user_states)
     imports, files = Imports(database, clock, vault, audit), Files(vault)
     organizations = Organizations(clock, method_settings, audit)
-    tokens = Tokens(config, clock, vault, audit)
+    signing_keys = SigningKeys(config, clock, vault, audit)
+    tokens = Tokens(config, clock, signing_keys, audit)
     authorization_codes = AuthorizationCodes(clock, vault, tokens, audit)
     applications = Applications(clock, vault, audit)
     notice_reach = NoticeReach(method_settings, sending_limits)
@@ -309,7 +316,9 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         brands=Brands(clock, organizations, audit),
         directory=directory,
         applications=applications,
+        subjects=Subjects(organizations, directory),
         api_keys=ApiKeys(clock, vault, audit),
+        signing_keys=signing_keys,
         tokens=tokens,
         idempotency=Idempotency(clock, vault),
         limits=limits,
@@ -348,6 +357,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         user_states=user_states,
         user_exports=UserExports(database, user_lists, audit),
         gateway_sessions=gateway_sessions,
+        answers=Answers(gateway_sessions, tokens, authorization_codes),
         magic_link_challenges=MagicLinkChallenges(
             config,
             directory,
@@ -399,7 +409,9 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             audit,
         ),
         administrator_sessions=administrator_sessions,
-        trials=Trials(config, clock, vault, directory, enrollment, gateway_sessions, tokens, audit),
+        trials=Trials(
+            config, clock, vault, directory, enrollment, gateway_sessions, signing_keys, audit
+        ),
         visits=visits,
         means=means,
         visit_browsers=VisitBrowsers(

@@ -145,7 +145,7 @@ def _prepare(url: str) -> Database:
     wired = wire(make_config(url, Path("/nonexistent")), FixedClock(START))
     db.upgrade(wired.database.engine)
     with wired.database.writing() as tx:
-        wired.tokens.ensure_keys(tx)
+        wired.signing_keys.ensure(tx)
     return wired.database
 
 
@@ -248,7 +248,7 @@ def services(app: Flask) -> Services:
     """The services on the test's database, for arranging what no front door offers yet."""
     wired: Services = app.extensions["gatehouse"]
     with wired.database.writing() as tx:
-        wired.tokens.ensure_keys(tx)
+        wired.signing_keys.ensure(tx)
     return wired
 
 
@@ -540,7 +540,7 @@ def stage(
     app = application(config, clock)
     wired = app.extensions["gatehouse"]
     with wired.database.writing() as tx:
-        wired.tokens.ensure_keys(tx)
+        wired.signing_keys.ensure(tx)
     carrier = InProcess(app.test_client(use_cookies=False), config.base_url)
     yield Harbor(carrier, wired, clock, config.base_url)
     wired.database.engine.dispose()  # there are many settings, and PostgreSQL has few seats
@@ -734,7 +734,7 @@ def live_harbor(request: pytest.FixtureRequest, database_url: str) -> Iterator[H
     server = server if own else server(database_url)
     wired = wire(server.config)
     with wired.database.writing() as tx:
-        wired.tokens.ensure_keys(tx)
+        wired.signing_keys.ensure(tx)
     clock = FixedClock(datetime.now(UTC))  # noqa: TID251 (the servers have the real time)
     yield Harbor(OverHttp(server.config.base_url), wired, clock, server.config.base_url)
     wired.database.engine.dispose()

@@ -93,12 +93,12 @@ LONG_MODULES = {
     "app/services/enrollment.py": "binding an authenticator, from its ground to its confirmation",
     "app/services/headless.py": "the guides' calls, with all that each may answer",
     "app/services/gateway_sessions.py": "the whole life of an ask, which every door goes through",
-    "app/services/tokens.py": "all that is signed, so that one module holds the keys",
     "app/services/visits.py": "each step of a visit, from the first page to the last",
     "app/wiring.py": "each service once, so it grows with them",
     "app/services/verification.py": "one attempt from charge to verdict, for codes of every kind",
 }
 LONG_FUNCTIONS = {
+    "app/services/gateway_sessions.py: _begin": "the columns of an ask, one a line",
     "app/services/tokens.py: issue_result": "the claims, one a line",
     "app/wiring.py: wire": "each service once, after those that it uses",
 }

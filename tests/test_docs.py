@@ -116,7 +116,7 @@ def test_the_guide_s_check_refuses_every_difference_by_name(
     callback.refuses("nonce", nonce="")
     callback.refuses("sub", user_id=harbor.person("bo@harbor.example"))
     with harbor.services.database.reading() as tx:
-        signer = harbor.services.tokens._signer(tx, KeyUse.RESULT)
+        signer = harbor.services.signing_keys.signer(tx, KeyUse.RESULT)
     claims = parts(callback.result)[1]
     callback.refuses("typ", keep_secret(jose.sign(claims, typ="JWT", key=signer)))
     # An access token is of another kind, too; a library may not even get so far as to see that.

@@ -20,7 +20,7 @@ def command(as_json: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     db.upgrade(wired.database.engine)
     with wired.database.writing() as tx:
-        made = wired.tokens.ensure_keys(tx)
+        made = wired.signing_keys.ensure(tx)
     answer = {
         "database": wired.database.engine.url.render_as_string(hide_password=True),
         "signing_key": "made" if made else "kept",

@@ -23,7 +23,7 @@ def rotate(at_once: bool, as_json: bool) -> None:
     """
     wired = services()
     with wired.database.writing() as tx:
-        active = wired.tokens.rotate(tx, OPERATOR, at_once=at_once)
-        published = len(wired.tokens.published(tx))
+        active = wired.signing_keys.rotate(tx, OPERATOR, at_once=at_once)
+        published = len(wired.signing_keys.published(tx))
     answer = {"active": active.kid, "algorithm": active.algorithm, "published_keys": published}
     tell(answer, as_json=as_json, heading="Rotated.")

@@ -7,7 +7,7 @@ from app.models.administrator import (
     Role,
 )
 from app.models.api_key import Api, ApiKey
-from app.models.application import Application
+from app.models.application import Application, Door
 from app.models.authenticator import Authenticator, AuthenticatorStatus
 from app.models.authorization_code import AuthorizationCode
 from app.models.brand import Brand
@@ -61,6 +61,7 @@ __all__ = [
     "BypassCode",
     "Challenge",
     "CountedDay",
+    "Door",
     "EnrollmentInvitation",
     "Environment",
     "Errand",

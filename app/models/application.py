@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import Column, ForeignKey, Table
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -18,6 +19,21 @@ application_organizations = Table(
     Column("application_id", ForeignKey("applications.id", ondelete="CASCADE"), primary_key=True),
     Column("organization_id", ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
 )
+
+
+class Door(StrEnum):
+    """Through which protocol an application speaks with us."""
+
+    REST = "rest"
+    """Our own API."""
+    OIDC = "oidc"
+    """OpenID Connect."""
+    DUO = "duo"
+    """Duo Universal."""
+    ENTRA = "entra"
+    """Microsoft Entra external MFA."""
+    CRYPTR = "cryptr"
+    """Cryptr's gateway redirect."""
 
 
 class Application(Base):
@@ -40,6 +56,9 @@ class Application(Base):
     methods: Mapped[list[str]] = mapped_column(default=list)
     """Kinds of factor and channels that it takes of those that an organization offers; none means
     all."""
+    door: Mapped[Door] = mapped_column(name_of(Door), default=Door.REST)
+    creates_users: Mapped[bool] = mapped_column(default=False)
+    """Whether somebody whom it names, and we don't know, becomes a user."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import ColumnElement, ForeignKey, and_
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db import Base
-from app.models.application import Application
+from app.models.application import Application, Door
 from app.models.organization import Organization
 from app.models.types import name_of
 from app.models.user import User
@@ -92,6 +93,13 @@ class GatewaySession(Base):
     """Any of these classes, or one above it, has to be reached; none means that any will do."""
     max_age: Mapped[int | None]
     """Seconds since which this browser may have confirmed the user for this application."""
+    door: Mapped[Door] = mapped_column(name_of(Door), default=Door.REST)
+    """Through which it was asked, in whose words it is answered."""
+    asked: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """What else that door needs for its answer, as it was asked."""
+    subject_authenticated: Mapped[bool] = mapped_column(default=True)
+    """Whether it is sure that the application named the user, and not whoever holds the browser:
+    without that nobody enrolls, and nothing is sent."""
     state: Mapped[str | None]
     nonce: Mapped[str | None]
     locale: Mapped[str | None]

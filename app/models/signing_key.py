@@ -27,6 +27,8 @@ class KeyUse(StrEnum):
     RESULT = "result"
     ACCESS = "access"
     """Bearer tokens of the REST API, in the algorithm that clients of the guides insist on."""
+    ID_TOKEN = "id_token"  # noqa: S105
+    """ID tokens of OpenID Connect, in the algorithm that every client takes."""
 
 
 class SigningKey(Base):

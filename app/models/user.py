@@ -17,14 +17,15 @@ from app.models.types import SEARCHED
 class User(Base):
     """A person of one organization, known by a UUID, a contact, or an external id.
 
-    The contact is an e-mail address, a phone number, or both.
+    The contact is an e-mail address, a phone number, or both; one whom an application named by a
+    name of its own may have none.
     """
 
     __tablename__ = "users"
     __table_args__ = (
         UniqueConstraint("organization_id", "email_key"),
         UniqueConstraint("organization_id", "external_id"),
-        CheckConstraint("email_key IS NOT NULL OR phone_number IS NOT NULL", name="contact"),
+        CheckConstraint("coalesce(email_key, phone_number, external_id) IS NOT NULL", name="named"),
         # Of those who share a number, one at most is known by it alone.
         Index(
             "uq_users_phone_number_alone",
@@ -109,5 +110,5 @@ class User(Base):
 
     @property
     def label(self) -> str:
-        """What names the user to people: the e-mail address, else the phone number."""
-        return self.email or self.phone_number or ""
+        """What names the user to people: the e-mail address, else the number or external id."""
+        return self.email or self.phone_number or self.external_id or ""

@@ -19,6 +19,7 @@ class ApplicationChanges:
         organizations: those that it serves; an empty list means all of the environment.
         vouches_for_first_factor: whether its users proved a first factor before they are sent.
         methods: by their names, those that it takes; an empty list means all that are offered.
+        creates_users: whether somebody whom it names, and we don't know, becomes a user.
     """
 
     name: str | None = None
@@ -26,6 +27,7 @@ class ApplicationChanges:
     organizations: Sequence[Organization] | None = None
     vouches_for_first_factor: bool | None = None
     methods: Sequence[str] | None = None
+    creates_users: bool | None = None
 
 
 def change(application: Application, changes: ApplicationChanges) -> list[str]:
@@ -53,4 +55,8 @@ def change(application: Application, changes: ApplicationChanges) -> list[str]:
         if methods != application.methods:
             application.methods = methods
             changed.append("methods")
+    creates = changes.creates_users
+    if creates is not None and creates != application.creates_users:
+        application.creates_users = creates
+        changed.append("creates_users")
     return changed

@@ -14,7 +14,7 @@ from app.clock import Clock
 from app.crypto import Vault
 from app.db import lock, touched_one
 from app.errors import NotFound
-from app.models import Application, Environment, Organization
+from app.models import Application, Door, Environment, Organization
 from app.services.application_changes import ApplicationChanges, change
 from app.services.application_methods import checked_methods
 from app.services.application_reach import (
@@ -51,6 +51,8 @@ class Applications:
         organizations: Sequence[Organization] = (),
         vouches_for_first_factor: bool = False,
         methods: Sequence[str] = (),
+        door: Door = Door.REST,
+        creates_users: bool = False,
     ) -> tuple[Application, str]:
         """Register an application; return it with its secret, which is shown this once.
 
@@ -59,6 +61,8 @@ class Applications:
             organizations: those that it serves; none means all of the environment.
             vouches_for_first_factor: whether its users proved a first factor before they are sent.
             methods: by their names, those that it takes; none means all that are offered.
+            door: the protocol that it speaks.
+            creates_users: whether somebody whom it names, and we don't know, becomes a user.
 
         Raises:
             Invalid: a field can't be used.
@@ -72,6 +76,8 @@ class Applications:
             organizations=list(organizations),
             vouches_for_first_factor=vouches_for_first_factor,
             methods=checked_methods(methods),
+            door=door,
+            creates_users=creates_users,
             created_at=now,
             updated_at=now,
         )

@@ -48,8 +48,12 @@ class Directory:
         phone_number: str | None = None,
         external_id: str | None = None,
         profile: dict[str, Any] | None = None,
+        named: bool = False,
     ) -> User:
         """Create a user, known by an address, a number, or both.
+
+        Args:
+            named: whether the external id will do, as an application names its user by it.
 
         Raises:
             Invalid: the address or the number can't be used, or there is neither.
@@ -57,7 +61,7 @@ class Directory:
                 `phone_number_taken` within the organization.
         """
         now = self._clock.now()
-        if not (email or phone_number):
+        if not (email or phone_number or (named and external_id)):
             raise Invalid("email", CONTACT_NEEDED)
         address = checked_email(email) if email else None
         user = User(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from urllib.parse import quote, urlsplit
+from typing import Any
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from ksuid import Ksuid
@@ -19,9 +20,9 @@ from app.errors import Invalid, NotFound, Refusal
 from app.jose import Claims
 from app.models import (
     Application,
+    Door,
     GatewaySession,
     Intent,
-    MagicLink,
     Organization,
     Purpose,
     ResponseMode,
@@ -39,14 +40,20 @@ from app.services.directory import Directory
 from app.services.enrollment import MOST_PER_USER, Enrollment
 from app.services.method_settings import MethodSettings
 from app.services.policies import Policies
-from app.services.standing import demand_unsuspended, is_suspended
+from app.services.standing import demand_unsuspended
 from app.services.tokens import Tokens, status_of
 from app.services.verification import Verifications, live
 
 VERIFY_FOR = timedelta(minutes=15)
 ENROLL_FOR = timedelta(minutes=30)
 MANAGE_FOR = timedelta(minutes=60)
-MOST_STATE_BYTES = 1024
+MOST_STATE_BYTES = {
+    Door.REST: 1024,
+    Door.OIDC: 4096,
+    Door.DUO: 1024,
+    Door.ENTRA: 4096,
+    Door.CRYPTR: 1024,
+}
 MOST_NONCE_CHARACTERS = 255
 TOKEN_BITS = 128
 
@@ -61,13 +68,16 @@ class Ask:
     Attributes:
         user: id or e-mail address.
         redirect_uri: one of the application's, to the letter.
-        state: up to 1,024 bytes, given back as it came.
+        state: up to 1,024 bytes (4,096 in OpenID Connect and Entra), given back as it came.
         nonce: stands in the result.
         locale: language tag of the pages.
         acr_values: classes of which one, or one above it, has to be reached; unknown ones don't
             count beside known ones.
         max_age: seconds since which this browser may have confirmed the user for the application.
         force_enroll: a human looked (the guides' word): the user enrolls anew without verifying.
+        door: the protocol that it came through.
+        asked: what else that door needs for its answer.
+        subject_authenticated: whether it is sure that the application named the user.
         internal: the way back is a page of ours, which nobody registers; no application sets this.
     """
 
@@ -82,6 +92,9 @@ class Ask:
     response_type: ResponseType = ResponseType.RESULT
     intent: Intent = Intent.VERIFY
     force_enroll: bool = False
+    door: Door = Door.REST
+    asked: dict[str, Any] = field(default_factory=dict)
+    subject_authenticated: bool = True
     internal: bool = False
 
 
@@ -99,28 +112,6 @@ class Entered:
 
     session: GatewaySession
     secret: str = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What goes back to the application, and how.
-
-    Attributes:
-        fields: `state`, `session_id` (`request_id` if it rests on a magic link), and either
-            `result` or `code`, or `error` and `error_description`.
-    """
-
-    redirect_uri: str
-    response_mode: ResponseMode
-    fields: dict[str, str]
-
-    @property
-    def location(self) -> str:
-        """The redirect address with the fields in its query."""
-        if not self.fields:
-            return self.redirect_uri
-        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in self.fields.items())
-        return f"{self.redirect_uri}{'&' if '?' in self.redirect_uri else '?'}{query}"
 
 
 class GatewaySessions:
@@ -245,6 +236,9 @@ class GatewaySessions:
             force_enroll=ask.force_enroll,
             acr_values=known(ask.acr_values),
             max_age=ask.max_age,
+            door=ask.door,
+            asked=ask.asked,
+            subject_authenticated=ask.subject_authenticated,
             state=ask.state,
             nonce=ask.nonce,
             locale=ask.locale,
@@ -416,28 +410,6 @@ class GatewaySessions:
                 gateway_session=session,
             )
 
-    def answer(self, tx: Session, session: GatewaySession) -> Answer:
-        """Return what the application is told about a session that is over.
-
-        The result if there is one that still works, else OAuth's `access_denied`
-        (RFC 6749 section 4.1.2.1), or `unmet_authentication_requirements` (OpenID Connect Core
-        Error Code). Nothing, if no application asked.
-        """
-        if self.is_own(session):
-            return Answer(
-                redirect_uri=session.redirect_uri, response_mode=session.response_mode, fields={}
-            )
-        state = {} if session.state is None else {"state": session.state}
-        told = self._handed_over(tx, session) or {
-            "error": _ERRORS.get(self.status(session), "access_denied"),
-            "error_description": self._description(session),
-        }
-        return Answer(
-            redirect_uri=session.redirect_uri,
-            response_mode=session.response_mode,
-            fields={**state, **_reference(tx, session), **told},
-        )
-
     def complete(
         self, tx: Session, actor: Actor, session: GatewaySession, verification: Verification
     ) -> Result | None:
@@ -464,23 +436,9 @@ class GatewaySessions:
             return False
         return self._policies.is_off(tx, user, application.id)
 
-    def _description(self, session: GatewaySession) -> str:
-        if is_suspended(session.user):
-            return "An administrator suspended the user."
-        return _DESCRIPTIONS[self.status(session)]
-
     def _last_page(self, session: GatewaySession) -> str:
         """Return an address that nobody could register before the session was there."""
         return f"{self._base_url}/gateway/{session.short_id}/ended"
-
-    def _handed_over(self, tx: Session, session: GatewaySession) -> dict[str, str]:
-        result = self._tokens.deliverable(tx, session)
-        if result is None:
-            return {}
-        if session.response_type is ResponseType.RESULT:
-            return {"result": self._tokens.signed(tx, result)}
-        code = self._authorization_codes.deliverable(tx, result)
-        return {"code": code} if code else {}
 
     def _end(self, tx: Session, session: GatewaySession, status: SessionStatus) -> bool:
         now = self._clock.now()
@@ -518,21 +476,6 @@ class GatewaySessions:
         )
 
 
-_DESCRIPTIONS = {
-    SessionStatus.PENDING: "The user has not finished.",
-    SessionStatus.CANCELLED: "The user went back without confirming.",
-    SessionStatus.UNMET: "The user has nothing that reaches what acr_values ask.",
-    SessionStatus.FAILED: "There were too many wrong answers.",
-    SessionStatus.EXPIRED: "The gateway session expired.",
-    SessionStatus.VERIFIED: "The result was used or is too old.",
-    SessionStatus.ENROLLED: "The result was used or is too old.",
-    SessionStatus.TRUSTED: "The result was used or is too old.",
-    SessionStatus.SKIPPED: "The result was used or is too old.",
-}
-
-_ERRORS = {SessionStatus.UNMET: "unmet_authentication_requirements"}
-
-
 def origin_of(redirect_uri: str) -> str:
     """Return scheme, host and port of a redirect address."""
     parts = urlsplit(redirect_uri)
@@ -545,8 +488,9 @@ def _check_fields(application: Application, ask: Ask) -> None:
             "redirect_uri_not_registered",
             "redirect_uri: it is not one of the application's, compared letter by letter.",
         )
-    if ask.state is not None and not _carries(ask.state, MOST_STATE_BYTES, _bytes):
-        raise Invalid("state", f"at most {MOST_STATE_BYTES} bytes, without control characters.")
+    most = MOST_STATE_BYTES[ask.door]
+    if ask.state is not None and not _carries(ask.state, most, _bytes):
+        raise Invalid("state", f"at most {most} bytes, without control characters.")
     if ask.nonce is not None and not _carries(ask.nonce, MOST_NONCE_CHARACTERS, len):
         raise Invalid("nonce", f"at most {MOST_NONCE_CHARACTERS} printable characters.")
     manages = ask.intent is Intent.MANAGE
@@ -572,12 +516,6 @@ def _check_room(tx: Session, user: User, offered: set[str]) -> None:
             "too_many_authenticators",
             f"The user has {MOST_PER_USER} authenticators. Remove one first.",
         )
-
-
-def _reference(tx: Session, session: GatewaySession) -> dict[str, str]:
-    """Return by what the application knows the ask: what it was told when it asked."""
-    link_id = tx.scalar(sa.select(MagicLink.id).where(MagicLink.gateway_session_id == session.id))
-    return {"request_id": link_id} if link_id else {"session_id": session.id}
 
 
 def _carries(value: str, most: int, size: Callable[[str], int]) -> bool:

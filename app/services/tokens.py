@@ -1,173 +1,51 @@
-"""Signing keys, and everything that is signed with them: results and access tokens."""
+"""Everything that we sign: results and access tokens; nothing else makes one."""
 
 from __future__ import annotations
 
-import contextlib
 import uuid
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import product
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app import jose
 from app.clock import Clock
 from app.config import Config
-from app.crypto import Vault
 from app.db import touched_one
 from app.errors import Refusal
 from app.factors import recovery_code
 from app.models import (
     ApiKey,
     GatewaySession,
-    KeyState,
     KeyUse,
     Purpose,
     Result,
     SessionStatus,
-    SigningKey,
     Verification,
 )
 from app.services.api_keys import permissions_of
 from app.services.assurance import Assurance, Facts, reached, satisfies
 from app.services.audit import Actor, Audit, EventKind
+from app.services.signing_keys import LEEWAY_SECONDS, SigningKeys
 from app.services.standing import demand_unsuspended, is_suspended
 
 RESULT_TYP = "gatehouse-result+jwt"
 RESULT_SECONDS = 120
 ACCESS_TOKEN_TYP = "JWT"  # noqa: S105
 """The Kotlin SDK of the guides insists on it, and on an issuer in the header, and on RS256."""
-ACCESS_TOKEN_ALGORITHM: jose.Algorithm = "RS256"  # noqa: S105
 ACCESS_TOKEN_SECONDS = 3600
-JWKS_MAX_AGE_SECONDS = 60
-"""How long the world may keep our public keys; a new key is published longer than this first."""
-LEEWAY_SECONDS = 60
-_PUBLISHED_FOR = timedelta(seconds=max(RESULT_SECONDS, ACCESS_TOKEN_SECONDS) + LEEWAY_SECONDS)
-"""How long a retired key is: until the last token that it signed is over."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeyStanding:
-    """How a signing key stands.
-
-    Attributes:
-        since: when it came to be in this state.
-        published_until: when the world sees it no more; None for one that isn't retired.
-        published: whether the world sees it now.
-    """
-
-    kid: str
-    use: KeyUse
-    algorithm: str
-    state: KeyState
-    since: datetime
-    published_until: datetime | None
-    published: bool
 
 
 class Tokens:
-    """Holds the signing keys, and is the only one that issues anything signed."""
+    """The only one that issues anything signed."""
 
-    def __init__(self, config: Config, clock: Clock, vault: Vault, audit: Audit) -> None:
+    def __init__(
+        self, config: Config, clock: Clock, signing_keys: SigningKeys, audit: Audit
+    ) -> None:
         self._issuer = config.base_url
-        self._algorithm: jose.Algorithm = config.signing_algorithm
         self._clock = clock
-        self._vault = vault
+        self._keys = signing_keys
         self._audit = audit
-
-    # Signing keys: next -> active -> retired
-
-    def ensure_keys(self, tx: Session) -> bool:
-        """Make the first active key and its successor where they are missing; tell if any was."""
-        rows = tx.execute(sa.select(SigningKey.use, SigningKey.state))
-        found = {(use, state) for use, state in rows}
-        made = False
-        for use, state in product(KeyUse, (KeyState.ACTIVE, KeyState.NEXT)):
-            if (use, state) in found:
-                continue
-            with contextlib.suppress(IntegrityError), tx.begin_nested():  # who is first makes it
-                self._make_key(tx, use, state)
-                made = True
-        return made
-
-    def rotate(self, tx: Session, actor: Actor, *, at_once: bool = False) -> SigningKey:
-        """Retire the active keys, put the next ones in their place, publish others as next.
-
-        Args:
-            at_once: even if the next key is so young that a relying party may not have seen it.
-
-        Returns:
-            The key that signs results from now on.
-
-        Raises:
-            Refusal: `next_key_too_young`.
-        """
-        for use in reversed(KeyUse):
-            following = self._rotate(tx, use, at_once=at_once)
-            self._audit.record(
-                tx, EventKind.SIGNING_KEY_ROTATED, actor, kid=following.kid, use=use.value
-            )
-        return following
-
-    def _rotate(self, tx: Session, use: KeyUse, *, at_once: bool) -> SigningKey:
-        now = self._clock.now()
-        following, current = self._key(tx, use, KeyState.NEXT), self._key(tx, use, KeyState.ACTIVE)
-        usable_at = following.created_at + timedelta(seconds=JWKS_MAX_AGE_SECONDS)
-        if now < usable_at and not at_once:
-            seconds = int((usable_at - now).total_seconds()) + 1
-            raise Refusal(
-                "next_key_too_young",
-                f"The next key was published a moment ago. Wait {seconds} seconds, so that every "
-                "application has seen it, or rotate at once if a key is compromised.",
-                status=409,
-            )
-        current.state, current.retired_at = KeyState.RETIRED, now
-        current.private = ""
-        tx.flush()
-        following.state, following.activated_at = KeyState.ACTIVE, now
-        tx.flush()
-        self._make_key(tx, use, KeyState.NEXT)
-        return following
-
-    def published(self, tx: Session, *uses: KeyUse) -> list[dict[str, Any]]:
-        """Return the public keys (RFC 7517): next, active, and retired ones until they are over.
-
-        Args:
-            uses: only keys that sign these; none means all.
-        """
-        still = self._clock.now() - _PUBLISHED_FOR
-        shown = sa.or_(SigningKey.retired_at.is_(None), SigningKey.retired_at > still)
-        found = sa.select(SigningKey).where(shown, SigningKey.use.in_(uses or tuple(KeyUse)))
-        return [key.public for key in tx.scalars(found.order_by(SigningKey.created_at))]
-
-    def keys(self, tx: Session) -> list[KeyStanding]:
-        """Return how the signing keys stand, newest first; nothing of them but their names."""
-        found = sa.select(
-            SigningKey.kid,
-            SigningKey.use,
-            SigningKey.algorithm,
-            SigningKey.state,
-            SigningKey.created_at,
-            SigningKey.activated_at,
-            SigningKey.retired_at,
-        ).order_by(SigningKey.created_at.desc(), SigningKey.kid)
-        now = self._clock.now()
-        return [
-            KeyStanding(
-                kid=row.kid,
-                use=row.use,
-                algorithm=row.algorithm,
-                state=row.state,
-                since=row.retired_at or row.activated_at or row.created_at,
-                published_until=until,
-                published=until is None or until > now,
-            )
-            for row in tx.execute(found)
-            for until in [row.retired_at + _PUBLISHED_FOR if row.retired_at else None]
-        ]
 
     # Results
 
@@ -250,7 +128,7 @@ class Tokens:
 
     def signed(self, tx: Session, result: Result) -> str:
         """Return an issued result as a JWS; delivering it twice states the same thing once."""
-        signer = self._signer(tx, KeyUse.RESULT)
+        signer = self._keys.signer(tx, KeyUse.RESULT)
         return jose.sign(claims_of(result), typ=RESULT_TYP, key=signer)
 
     def deliverable(self, tx: Session, session: GatewaySession) -> Result | None:
@@ -274,7 +152,7 @@ class Tokens:
         """
         now = self._clock.now()
         try:
-            keys = self.published(tx, KeyUse.RESULT)
+            keys = self._keys.published(tx, KeyUse.RESULT)
             claims = jose.verify(token, typ=RESULT_TYP, keys=keys)
         except jose.BadToken:
             raise _invalid_result() from None
@@ -329,13 +207,13 @@ class Tokens:
             "exp": _seconds(now) + ACCESS_TOKEN_SECONDS,
             "jti": str(uuid.uuid4()),
         }
-        signer = self._signer(tx, KeyUse.ACCESS)
+        signer = self._keys.signer(tx, KeyUse.ACCESS)
         return jose.sign(claims, typ=ACCESS_TOKEN_TYP, key=signer, issuer=self._issuer)
 
     def api_key_of(self, tx: Session, token: str) -> str | None:
         """Return the `client_id` that a valid access token names."""
         try:
-            keys = self.published(tx, KeyUse.ACCESS)
+            keys = self._keys.published(tx, KeyUse.ACCESS)
             claims = jose.verify(token, typ=ACCESS_TOKEN_TYP, keys=keys)
         except jose.BadToken:
             return None
@@ -343,35 +221,6 @@ class Tokens:
         if not ours or claims.get("type") != "api_v2":
             return None
         return str(claims["client_id"]) if _seconds(self._clock.now()) < claims["exp"] else None
-
-    def _make_key(self, tx: Session, use: KeyUse, state: KeyState) -> None:
-        algorithm = self._algorithm if use is KeyUse.RESULT else ACCESS_TOKEN_ALGORITHM
-        key, now = jose.generate_key(algorithm), self._clock.now()
-        public = jose.export_public(key)
-        tx.add(
-            SigningKey(
-                kid=public["kid"],
-                use=use,
-                algorithm=algorithm,
-                state=state,
-                public=public,
-                private=self._vault.seal(jose.export_private(key), place=_place(public["kid"])),
-                created_at=now,
-                activated_at=now if state is KeyState.ACTIVE else None,
-            )
-        )
-        tx.flush()
-
-    def _signer(self, tx: Session, use: KeyUse) -> jose.PrivateKey:
-        row = self._key(tx, use, KeyState.ACTIVE)
-        return jose.load_private(self._vault.open(row.private, place=_place(row.kid)))
-
-    def _key(self, tx: Session, use: KeyUse, state: KeyState) -> SigningKey:
-        found = sa.select(SigningKey).where(SigningKey.use == use, SigningKey.state == state)
-        key = tx.scalar(found)
-        if key is None:
-            raise RuntimeError(f"there is no {state} signing key for {use}; run: gatehouse init")
-        return key
 
 
 def claims_of(result: Result) -> jose.Claims:
@@ -403,10 +252,6 @@ def assurance_of(session: GatewaySession, verification: Verification) -> Assuran
 def scope_of(key: ApiKey) -> str:
     """Return the permissions of an API key, space-separated (RFC 6749 section 3.3)."""
     return " ".join(permissions_of(key))
-
-
-def _place(kid: str) -> str:
-    return f"signing_keys.private:{kid}"
 
 
 def _seconds(moment: datetime) -> int:

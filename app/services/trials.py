@@ -27,8 +27,9 @@ from app.services.audit import Actor, Audit, EventKind
 from app.services.directory import Directory
 from app.services.enrollment import Enrollment
 from app.services.gateway_sessions import Ask, GatewaySessions
+from app.services.signing_keys import LEEWAY_SECONDS, SigningKeys
 from app.services.standing import is_suspended
-from app.services.tokens import LEEWAY_SECONDS, RESULT_TYP, Tokens
+from app.services.tokens import RESULT_TYP
 
 _STATE = "trial of an application"
 _NONCE_BITS = 128
@@ -85,7 +86,7 @@ class Trials:
         directory: Directory,
         enrollment: Enrollment,
         gateway_sessions: GatewaySessions,
-        tokens: Tokens,
+        signing_keys: SigningKeys,
         audit: Audit,
     ) -> None:
         self._issuer = config.base_url
@@ -94,7 +95,7 @@ class Trials:
         self._directory = directory
         self._enrollment = enrollment
         self._gateway_sessions = gateway_sessions
-        self._tokens = tokens
+        self._signing_keys = signing_keys
         self._audit = audit
 
     def begin(
@@ -192,7 +193,7 @@ class Trials:
         self, tx: Session, actor: Actor, session: GatewaySession, token: str, status: SessionStatus
     ) -> Tried:
         try:
-            keys = self._tokens.published(tx, KeyUse.RESULT)
+            keys = self._signing_keys.published(tx, KeyUse.RESULT)
             claims = jose.verify(token, typ=RESULT_TYP, keys=keys)
             header = jose.header(token)
         except jose.BadToken:

@@ -76,7 +76,7 @@ def _demand_contact(user: User, values: dict[str, Any]) -> None:
     if values.get("email", user.email) is None and user.email is not None:
         raise Invalid("email", "it can be replaced, but not taken away.")
     named = (values.get(name, getattr(user, name)) for name in ("email", "phone_number"))
-    if not any(named):
+    if not any(named) and (user.email or user.phone_number):
         raise Invalid("phone_number", CONTACT_NEEDED)
 
 

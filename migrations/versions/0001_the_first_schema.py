@@ -24,6 +24,8 @@ def upgrade() -> None:
         sa.Column("redirect_uris", sa.JSON(), nullable=False),
         sa.Column("vouches_for_first_factor", sa.Boolean(), nullable=False),
         sa.Column("methods", sa.JSON(), nullable=False),
+        sa.Column("door", sa.String(length=40), nullable=False),
+        sa.Column("creates_users", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
@@ -553,7 +555,8 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "email_key IS NOT NULL OR phone_number IS NOT NULL", name=op.f("ck_users_contact")
+            "coalesce(email_key, phone_number, external_id) IS NOT NULL",
+            name=op.f("ck_users_named"),
         ),
         sa.ForeignKeyConstraint(
             ["organization_id"],
@@ -681,6 +684,9 @@ def upgrade() -> None:
         sa.Column("force_enroll", sa.Boolean(), nullable=False),
         sa.Column("acr_values", sa.JSON(), nullable=False),
         sa.Column("max_age", sa.Integer(), nullable=True),
+        sa.Column("door", sa.String(length=40), nullable=False),
+        sa.Column("asked", sa.JSON(), nullable=False),
+        sa.Column("subject_authenticated", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(), nullable=True),
         sa.Column("nonce", sa.String(), nullable=True),
         sa.Column("locale", sa.String(), nullable=True),

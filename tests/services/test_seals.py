@@ -93,7 +93,7 @@ def record(services: Services) -> Iterator[Record]:
         made = services.organizations.create(
             tx, OPERATOR, environment=Environment.SANDBOX, name="Harbor"
         )
-        services.tokens.rotate(tx, OPERATOR, at_once=True)
+        services.signing_keys.rotate(tx, OPERATOR, at_once=True)
     while services.seals.seal():
         pass
     found = Record(services, made)

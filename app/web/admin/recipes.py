@@ -6,7 +6,8 @@ import json
 import shlex
 
 from app.models import ApiKey, Application, Organization
-from app.services.tokens import LEEWAY_SECONDS, RESULT_TYP
+from app.services.signing_keys import LEEWAY_SECONDS
+from app.services.tokens import RESULT_TYP
 
 _CHECK = """\
 import json, time, urllib.request

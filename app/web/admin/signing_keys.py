@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.models import KeyState
 from app.services.roles import Action
-from app.services.tokens import JWKS_MAX_AGE_SECONDS, KeyStanding
+from app.services.signing_keys import JWKS_MAX_AGE_SECONDS, KeyStanding
 from app.web.admin.desk import Seat, noun, page, render
 from app.web.admin.paging import PER_PAGE
 from app.web.admin.recipes import jwks_address
@@ -20,7 +20,7 @@ blueprint = noun("signing-keys")
 @page(Action.SEE_SETTINGS)
 def index(tx: Session, seat: Seat) -> ResponseReturnValue:
     """Show which keys sign, which will, and which did."""
-    keys = services().tokens.keys(tx)
+    keys = services().signing_keys.standing(tx)
     over = [key for key in keys if not key.published]
     return render(
         "admin/signing_keys/index.html",

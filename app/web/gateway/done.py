@@ -18,7 +18,7 @@ _CONFIRMED = {SessionStatus.VERIFIED, SessionStatus.ENROLLED}
 
 def send_back(tx: Session, session: GatewaySession) -> Response:
     """Answer the application through the browser, in the way that it asked for."""
-    place = services().gateway_sessions.answer(tx, session).location
+    place = services().answers.answer(tx, session).location
     if session.response_mode is ResponseMode.FORM_POST:
         place = url_for("gateway.leave", visit_id=session.short_id)
     response = make_response(redirect(place, 303))
@@ -72,7 +72,7 @@ def due(tx: Session, session: GatewaySession) -> ResponseReturnValue:
 @page(Step.ENDED)
 def leave(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     """Go back to the application."""
-    answer = services().gateway_sessions.answer(tx, session)
+    answer = services().answers.answer(tx, session)
     if answer.response_mode is ResponseMode.QUERY:
         return redirect(answer.location, 303)
     status = services().gateway_sessions.status(session)

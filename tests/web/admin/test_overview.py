@@ -400,7 +400,7 @@ def test_a_secret_that_still_overlaps_and_a_new_signing_key_are_told(
         harbor.services.applications.replace_secret(
             tx, OPERATOR, application, overlap=timedelta(hours=1)
         )
-        harbor.services.tokens.rotate(tx, OPERATOR, at_once=True)
+        harbor.services.signing_keys.rotate(tx, OPERATOR, at_once=True)
     settle(harbor)
     assert titles(calm) == [
         "Harbor Mail still has two secrets",

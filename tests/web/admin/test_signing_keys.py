@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from app.models import Role, SigningKey
+from app.models import KeyUse, Role, SigningKey
 from app.services.audit import OPERATOR
 from tests.actors import Page
 from tests.conftest import ONE_DATABASE, Harbor
@@ -16,7 +16,7 @@ def test_the_page_tells_how_each_key_stands(harbor: Harbor) -> None:
     nadia = harbor.administrator()
     before = [row.kid for row in harbor.rows(sa.select(SigningKey.kid))]
     assert nadia.at("/signing-keys").status == 200
-    assert len(before) == 4
+    assert len(before) == 2 * len(KeyUse)
     for kid in before:
         assert kid in nadia.text
     assert "Signs now" in nadia.text
@@ -30,24 +30,24 @@ def test_a_retired_key_says_until_when_it_is_published_and_then_moves_away(harbo
     nadia = harbor.administrator()
     harbor.clock.advance(120)
     with harbor.services.database.writing() as tx:
-        harbor.services.tokens.rotate(tx, OPERATOR)
+        harbor.services.signing_keys.rotate(tx, OPERATOR)
     nadia.at("/signing-keys")
     assert "Retired" in nadia.text
     # the longest that a token lives, and a minute for clocks that differ
     until = harbor.clock.now() + timedelta(seconds=3660)
     assert f"{until:%H:%M}" in nadia.text
     published = harbor.wire.request("GET", "/.well-known/jwks.json").json["keys"]
-    assert len(published) == 6
+    assert len(published) == 3 * len(KeyUse)
     assert "older key" not in nadia.text
     while harbor.clock.now() < until:
         harbor.clock.advance(1500)
         nadia.at("/signing-keys")
-    assert "2 older keys, published no more" in nadia.text
+    assert f"{len(KeyUse)} older keys, published no more" in nadia.text
     shown = {
         key["kid"] for key in harbor.wire.request("GET", "/.well-known/jwks.json").json["keys"]
     }
     gone = {row.kid for row in harbor.rows(sa.select(SigningKey.kid))} - shown
-    assert len(gone) == 2
+    assert len(gone) == len(KeyUse)
     assert all(kid in nadia.text for kid in gone)
 
 

@@ -210,7 +210,7 @@ def test_a_changed_result_is_refused_and_nothing_of_it_is_believed(harbor: Harbo
     back = comes_back(harbor, nadia, phone)
     result = dict(parse_qsl(urlsplit(back).query))["result"]
     with harbor.services.database.reading() as tx:
-        access = harbor.services.tokens._signer(tx, KeyUse.ACCESS)
+        access = harbor.services.signing_keys.signer(tx, KeyUse.ACCESS)
     key = jose.generate_key("ES256")
     claims = jose.verify(
         result,
@@ -428,5 +428,5 @@ def test_where_the_keys_are_rotated_on_the_way_it_works(harbor: Harbor) -> None:
     harbor.clock.advance(120)
     back = comes_back(harbor, nadia, phone)
     with harbor.services.database.writing() as tx:
-        harbor.services.tokens.rotate(tx, OPERATOR)
+        harbor.services.signing_keys.rotate(tx, OPERATOR)
     assert nadia.browser.goes_to(back).status == 200

@@ -46,7 +46,7 @@ def mails(certificate: ssl.SSLContext) -> Iterator[Post]:
 def harbor(config: Config, tmp_path: Path) -> Iterator[Harbor]:
     wired = wire(config)
     with wired.database.writing() as tx:
-        wired.tokens.ensure_keys(tx)
+        wired.signing_keys.ensure(tx)
     with serving(config, tmp_path / "server.log"):
         clock = FixedClock(wired.clock.now())
         yield Harbor(OverHttp(config.base_url), wired, clock, config.base_url)

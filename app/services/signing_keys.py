@@ -1,0 +1,183 @@
+"""Signing keys of the deployment: each is published before it signs, and after its last token."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import product
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app import jose
+from app.clock import Clock
+from app.config import Config
+from app.crypto import Vault
+from app.errors import Refusal
+from app.models import KeyState, KeyUse, SigningKey
+from app.services.audit import Actor, Audit, EventKind
+
+JWKS_MAX_AGE_SECONDS = 60
+"""How long the world may keep our public keys; a new key is published longer than this first."""
+LEEWAY_SECONDS = 60
+"""How far the clock of somebody who checks what we signed may be off."""
+LONGEST_SECONDS = 3600
+"""How long the longest-lived token is valid that one of these keys signs."""
+_PUBLISHED_FOR = timedelta(seconds=LONGEST_SECONDS + LEEWAY_SECONDS)
+"""How long a retired key is: until the last token that it signed is over."""
+_RS256: jose.Algorithm = "RS256"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyStanding:
+    """How a signing key stands.
+
+    Attributes:
+        since: when it came to be in this state.
+        published_until: when the world sees it no more; None for one that isn't retired.
+        published: whether the world sees it now.
+    """
+
+    kid: str
+    use: KeyUse
+    algorithm: str
+    state: KeyState
+    since: datetime
+    published_until: datetime | None
+    published: bool
+
+
+class SigningKeys:
+    """Makes, publishes and rotates the keys with which we sign."""
+
+    def __init__(self, config: Config, clock: Clock, vault: Vault, audit: Audit) -> None:
+        self._algorithm: jose.Algorithm = config.signing_algorithm
+        self._clock = clock
+        self._vault = vault
+        self._audit = audit
+
+    def ensure(self, tx: Session) -> bool:
+        """Make the first active key and its successor where they are missing; tell if any was."""
+        rows = tx.execute(sa.select(SigningKey.use, SigningKey.state))
+        found = {(use, state) for use, state in rows}
+        made = False
+        for use, state in product(KeyUse, (KeyState.ACTIVE, KeyState.NEXT)):
+            if (use, state) in found:
+                continue
+            with contextlib.suppress(IntegrityError), tx.begin_nested():  # who is first makes it
+                self._make_key(tx, use, state)
+                made = True
+        return made
+
+    def rotate(self, tx: Session, actor: Actor, *, at_once: bool = False) -> SigningKey:
+        """Retire the active keys, put the next ones in their place, publish others as next.
+
+        Args:
+            at_once: even if the next key is so young that a relying party may not have seen it.
+
+        Returns:
+            The key that signs results from now on.
+
+        Raises:
+            Refusal: `next_key_too_young`.
+        """
+        for use in reversed(KeyUse):
+            following = self._rotate(tx, use, at_once=at_once)
+            self._audit.record(
+                tx, EventKind.SIGNING_KEY_ROTATED, actor, kid=following.kid, use=use.value
+            )
+        return following
+
+    def _rotate(self, tx: Session, use: KeyUse, *, at_once: bool) -> SigningKey:
+        now = self._clock.now()
+        following, current = self._key(tx, use, KeyState.NEXT), self._key(tx, use, KeyState.ACTIVE)
+        usable_at = following.created_at + timedelta(seconds=JWKS_MAX_AGE_SECONDS)
+        if now < usable_at and not at_once:
+            seconds = int((usable_at - now).total_seconds()) + 1
+            raise Refusal(
+                "next_key_too_young",
+                f"The next key was published a moment ago. Wait {seconds} seconds, so that every "
+                "application has seen it, or rotate at once if a key is compromised.",
+                status=409,
+            )
+        current.state, current.retired_at = KeyState.RETIRED, now
+        current.private = ""
+        tx.flush()
+        following.state, following.activated_at = KeyState.ACTIVE, now
+        tx.flush()
+        self._make_key(tx, use, KeyState.NEXT)
+        return following
+
+    def published(self, tx: Session, *uses: KeyUse) -> list[dict[str, Any]]:
+        """Return the public keys (RFC 7517): next, active, and retired ones until they are over.
+
+        Args:
+            uses: only keys that sign these; none means all.
+        """
+        still = self._clock.now() - _PUBLISHED_FOR
+        shown = sa.or_(SigningKey.retired_at.is_(None), SigningKey.retired_at > still)
+        found = sa.select(SigningKey).where(shown, SigningKey.use.in_(uses or tuple(KeyUse)))
+        return [key.public for key in tx.scalars(found.order_by(SigningKey.created_at))]
+
+    def standing(self, tx: Session) -> list[KeyStanding]:
+        """Return how the signing keys stand, newest first; nothing of them but their names."""
+        found = sa.select(
+            SigningKey.kid,
+            SigningKey.use,
+            SigningKey.algorithm,
+            SigningKey.state,
+            SigningKey.created_at,
+            SigningKey.activated_at,
+            SigningKey.retired_at,
+        ).order_by(SigningKey.created_at.desc(), SigningKey.kid)
+        now = self._clock.now()
+        return [
+            KeyStanding(
+                kid=row.kid,
+                use=row.use,
+                algorithm=row.algorithm,
+                state=row.state,
+                since=row.retired_at or row.activated_at or row.created_at,
+                published_until=until,
+                published=until is None or until > now,
+            )
+            for row in tx.execute(found)
+            for until in [row.retired_at + _PUBLISHED_FOR if row.retired_at else None]
+        ]
+
+    def signer(self, tx: Session, use: KeyUse) -> jose.PrivateKey:
+        """Return the private key that signs this now."""
+        row = self._key(tx, use, KeyState.ACTIVE)
+        return jose.load_private(self._vault.open(row.private, place=_place(row.kid)))
+
+    def _make_key(self, tx: Session, use: KeyUse, state: KeyState) -> None:
+        algorithm = self._algorithm if use is KeyUse.RESULT else _RS256
+        key, now = jose.generate_key(algorithm), self._clock.now()
+        public = jose.export_public(key)
+        tx.add(
+            SigningKey(
+                kid=public["kid"],
+                use=use,
+                algorithm=algorithm,
+                state=state,
+                public=public,
+                private=self._vault.seal(jose.export_private(key), place=_place(public["kid"])),
+                created_at=now,
+                activated_at=now if state is KeyState.ACTIVE else None,
+            )
+        )
+        tx.flush()
+
+    def _key(self, tx: Session, use: KeyUse, state: KeyState) -> SigningKey:
+        found = sa.select(SigningKey).where(SigningKey.use == use, SigningKey.state == state)
+        key = tx.scalar(found)
+        if key is None:
+            raise RuntimeError(f"there is no {state} signing key for {use}; run: gatehouse init")
+        return key
+
+
+def _place(kid: str) -> str:
+    return f"signing_keys.private:{kid}"
