@@ -70,6 +70,7 @@ from app.services.recovery_messages import RecoveryMessages
 from app.services.retention import Retention
 from app.services.seal_checks import SealChecks
 from app.services.seals import Seals
+from app.services.seen_tokens import SeenTokens
 from app.services.send_figures import SendFigures
 from app.services.send_troubles import SendTroubles
 from app.services.sender import Sender
@@ -134,6 +135,7 @@ class Services:
     audit_search: AuditSearch
     seals: Seals
     sent_forms: SentForms
+    seen_tokens: SeenTokens
     seal_checks: SealChecks
     retention: Retention
     delivery: Delivery
@@ -330,6 +332,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         audit_search=AuditSearch(database),
         seals=seals,
         sent_forms=SentForms(clock),
+        seen_tokens=SeenTokens(clock),
         seal_checks=SealChecks(database, seals),
         retention=Retention(config, database, clock, seals, audit),
         delivery=delivery,

@@ -38,6 +38,7 @@ from app.models.provider_account import ProviderAccount
 from app.models.recovery_code import RecoveryCode
 from app.models.result import Result
 from app.models.seal import Seal
+from app.models.seen_token import SeenToken
 from app.models.sending import SendCooldown, SendCount, SendingRules, SendScope
 from app.models.sent_form import SentForm
 from app.models.signing_key import KeyState, KeyUse, SigningKey
@@ -93,6 +94,7 @@ __all__ = [
     "Result",
     "Role",
     "Seal",
+    "SeenToken",
     "SendCooldown",
     "SendCount",
     "SendScope",

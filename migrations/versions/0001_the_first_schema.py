@@ -154,6 +154,16 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "seen_tokens",
+        sa.Column("issuer", sa.String(), nullable=False),
+        sa.Column("token_hash", sa.String(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("issuer", "token_hash", name=op.f("pk_seen_tokens")),
+    )
+    with op.batch_alter_table("seen_tokens", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_seen_tokens_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
         "sent_forms",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
@@ -1544,6 +1554,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_sent_forms_sent_at"))
 
     op.drop_table("sent_forms")
+    with op.batch_alter_table("seen_tokens", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_seen_tokens_expires_at"))
+
+    op.drop_table("seen_tokens")
     with op.batch_alter_table("seals", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_seals_kept",
