@@ -30,6 +30,7 @@ from app.services.channel_losses import ChannelLosses
 from app.services.channels import Channels
 from app.services.contact_codes import ContactCodes
 from app.services.contact_methods import ContactMethods
+from app.services.contact_notices import ContactNotices
 from app.services.contacts import Contacts
 from app.services.delivery import Delivery
 from app.services.directory import Directory
@@ -42,6 +43,7 @@ from app.services.headless import Headless
 from app.services.headless_passkeys import HeadlessPasskeys
 from app.services.idempotency import Idempotency
 from app.services.import_jobs import ImportJobs
+from app.services.import_notices import ImportNotices
 from app.services.import_work import Files, ImportWork
 from app.services.imports import Imports
 from app.services.inbox import Inbox
@@ -212,7 +214,6 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     trust_rules = TrustRules(clock, audit)
     user_states = UserStates(config, clock, policies)
     user_lists = UserLists(clock, user_states)
-    imports, files = Imports(database, clock, vault, audit), Files(vault)
     organizations = Organizations(clock, method_settings, audit)
     signing_keys = SigningKeys(config, clock, vault, audit)
     tokens = Tokens(config, clock, signing_keys, audit)
@@ -223,7 +224,11 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     delivery = Delivery(
         config, clock, vault, channels, notice_reach, sending_limits, freeze_links, audit
     )
-    directory = Directory(clock, delivery, audit)
+    contact_notices = ContactNotices(delivery)
+    directory = Directory(clock, contact_notices, audit)
+    import_notices = ImportNotices(delivery, contact_notices, audit)
+    imports = Imports(database, clock, vault, import_notices, audit)
+    files = Files(vault)
     limits = Limits(config, audit)
     trusted_browsers = TrustedBrowsers(clock, vault, trust_rules, delivery, audit)
     recovery = Recovery(clock, vault, method_settings, audit)

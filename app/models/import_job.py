@@ -51,6 +51,10 @@ class ImportJob(Base):
     updated: Mapped[int] = mapped_column(default=0)
     unchanged: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
+    told: Mapped[int] = mapped_column(default=0)
+    """So many users were told, or, before it is started, would be."""
+    notifies: Mapped[bool] = mapped_column(default=False)
+    """Whether users are told who are new or whose authenticator it brings."""
     errors: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """What could not be taken over, by the number of its row."""
     created_at: Mapped[datetime]

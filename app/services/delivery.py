@@ -76,8 +76,9 @@ class Delivery:
         lasts: timedelta | None = None,
         added: str | None = None,
         authenticator_id: uuid.UUID | None = None,
+        within_budget: bool = False,
         **facts: Any,
-    ) -> None:
+    ) -> bool:
         """Tell a user what happened to the account, where we can reach them (see `NoticeReach`).
 
         By SMS it is told shortly; that is counted in the budget, which never stops it. That
@@ -93,18 +94,22 @@ class Delivery:
                 goes by e-mail alone.
             added: where codes go from now on; a number is not told of itself.
             authenticator_id: what was added, if it can be stopped (see `FreezeLinks`).
+            within_budget: whether no text goes once the budget is spent: for notices to many.
             facts: what else the text names.
+
+        Returns:
+            Whether it goes anywhere.
         """
         reached = at or self.reach(tx, user)
         by_sms = reached is not None and reached.channel == SMS
         if reached is None or (by_sms and lasts is not None):
-            self._tell_of_silence(tx, organization, user, name)
-            return
+            return self._tell_of_silence(tx, organization, user, name)
         if by_sms and reached.recipient == added:
-            return
+            return False
         now = self._clock.now()
-        if by_sms:
-            self._sending_limits.count_notice(tx, organization, now=now)
+        limits = self._sending_limits
+        if by_sms and not limits.count_notice(tx, organization, now=now, capped=within_budget):
+            return self._tell_of_silence(tx, organization, user, name)
         language = _language(organization, user)
         if actor.name == _USER:
             facts["stop"] = self._freeze_links.make(tx, organization, user, name, authenticator_id)
@@ -124,10 +129,11 @@ class Delivery:
             ),
             Letter(text=text.body, html=None if by_sms else texts.as_html(text, language)),
         )
+        return True
 
     def _tell_of_silence(
         self, tx: Session, organization: Organization, user: User, name: str
-    ) -> None:
+    ) -> bool:
         self._audit.record(
             tx,
             EventKind.NOTICE_NOT_SENT,
@@ -136,10 +142,17 @@ class Delivery:
             user_id=user.id,
             notice=name,
         )
+        return False
 
     def reach(self, tx: Session, user: User) -> Reach | None:
         """Return where a user is told what happens; None if nothing reaches the user."""
         return self._reach.of(tx, user)
+
+    def reach_at(
+        self, tx: Session, user: User, email: str | None, number: str | None
+    ) -> Reach | None:
+        """Return the same as if these were the user's address and number."""
+        return self._reach.at(tx, user, email, number)
 
     def send_code(
         self,

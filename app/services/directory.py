@@ -14,9 +14,7 @@ from app.db import touched_one
 from app.errors import Invalid, NotFound, Refusal
 from app.models import Organization, User
 from app.services.audit import Actor, Audit, EventKind
-from app.services.delivery import Delivery
-from app.services.masked import masked
-from app.services.notice_reach import EMAIL, Reach
+from app.services.contact_notices import Before, ContactNotices
 from app.services.phone_numbers import checked_phone_number
 from app.services.user_fields import (
     CONTACT_NEEDED,
@@ -33,9 +31,9 @@ from app.services.user_fields import (
 class Directory:
     """The users of every organization; each look-up starts from the organization."""
 
-    def __init__(self, clock: Clock, delivery: Delivery, audit: Audit) -> None:
+    def __init__(self, clock: Clock, contact_notices: ContactNotices, audit: Audit) -> None:
         self._clock = clock
-        self._delivery = delivery
+        self._contact_notices = contact_notices
         self._audit = audit
 
     def create(
@@ -148,8 +146,7 @@ class Directory:
                 `phone_number_taken` within the organization.
         """
         user = self.find(tx, organization, id_or_email, locked=True)
-        wanted, email, number = checked(changes), user.email, user.phone_number
-        reached = self._delivery.reach(tx, user)
+        wanted, before = checked(changes), Before.of(user)
         try:
             with tx.begin_nested():
                 changed = apply(user, wanted)
@@ -168,21 +165,7 @@ class Directory:
                 user_id=user.id,
                 fields=", ".join(changed),
             )
-        if user.enrolled and email and user.email_key != email_key(email):
-            old = Reach(channel=EMAIL, recipient=email)
-            self._delivery.notify(
-                tx, actor, organization, user, "email_changed", at=old, before=email
-            )
-        if user.enrolled and number and user.phone_number != number:
-            self._delivery.notify(
-                tx,
-                actor,
-                organization,
-                user,
-                "phone_number_changed",
-                at=reached,
-                before=masked(number),
-            )
+        self._contact_notices.tell(tx, actor, organization, user, before)
         return user
 
     def delete(

@@ -16,6 +16,8 @@ from app.errors import NotFound, Refusal
 from app.factors.totp import Totp
 from app.models import Authenticator, AuthenticatorStatus, Organization, User
 from app.services.audit import EventKind
+from app.services.contact_notices import Before
+from app.services.import_notices import ADDED, BROUGHT, News
 from app.services.import_rows import BadRow, CheckedRow
 from app.services.user_fields import UserChanges, apply, name_keys, named_by_number
 from app.services.verification import secret_place
@@ -34,6 +36,8 @@ class Tally:
     updated: int = 0
     unchanged: int = 0
     failed: int = 0
+    told: int = 0
+    """So many users were told, or would be."""
     errors: list[BadRow] = field(default_factory=list)
 
     @property
@@ -53,6 +57,7 @@ class Tally:
         self.updated += batch.updated
         self.unchanged += batch.unchanged
         self.failed += batch.failed
+        self.told += batch.told
         self.errors += batch.errors[: MOST_ERRORS - len(self.errors)]
 
 
@@ -64,6 +69,7 @@ class Batch:
     ) -> None:
         self.tally = Tally()
         self.events: dict[EventKind, list[tuple[uuid.UUID, dict[str, str]]]] = defaultdict(list)
+        self.news: list[News] = []
         self._tx = tx
         self._organization_id = organization_id
         self._vault = vault
@@ -140,7 +146,11 @@ class Batch:
             self._create(row)
             return
         brings_seed = row.seed is not None and self._may_bring(user, row)
+        before = Before.of(user)
         changed = self._update(user, row)
+        if changed or brings_seed:
+            name = BROUGHT if brings_seed else None
+            self.news.append(News(user=user, name=name, before=before))
         if brings_seed:
             self._enroll(user.id, row)
             user.enrollment_open, user.enrolled = False, True
@@ -168,22 +178,23 @@ class Batch:
 
     def _create(self, row: CheckedRow) -> None:
         user_id = uuid.uuid4()
-        self._new_users.append(
-            {
-                "id": user_id,
-                "organization_id": self._organization_id,
-                "email": row.changes.get("email"),
-                "email_key": row.email_key,
-                "phone_number": row.changes.get("phone_number"),
-                "external_id": row.changes.get("external_id"),
-                "profile": row.changes.get("profile") or {},
-                **name_keys(row.changes.get("profile") or {}),
-                "enrolled": row.seed is not None,
-                "enrollment_open": row.seed is None,
-                "created_at": self._now,
-                "updated_at": self._now,
-            }
-        )
+        values = {
+            "id": user_id,
+            "organization_id": self._organization_id,
+            "email": row.changes.get("email"),
+            "email_key": row.email_key,
+            "phone_number": row.changes.get("phone_number"),
+            "external_id": row.changes.get("external_id"),
+            "profile": row.changes.get("profile") or {},
+            **name_keys(row.changes.get("profile") or {}),
+            "enrolled": row.seed is not None,
+            "enrollment_open": row.seed is None,
+            "created_at": self._now,
+            "updated_at": self._now,
+        }
+        self._new_users.append(values)
+        name = ADDED if row.seed is None else BROUGHT
+        self.news.append(News(user=User(**values), name=name))
         self.events[EventKind.USER_CREATED].append((user_id, {}))
         if row.seed is not None:
             self._enroll(user_id, row)

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import islice
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -118,9 +119,18 @@ class ImportJobs:
         )
 
     def start(
-        self, tx: Session, actor: Actor, organization: Organization, job_id: uuid.UUID
+        self,
+        tx: Session,
+        actor: Actor,
+        organization: Organization,
+        job_id: uuid.UUID,
+        *,
+        notify: bool,
     ) -> None:
         """Put a checked file in line to be taken over.
+
+        Args:
+            notify: see `ImportNotices.tell`.
 
         Raises:
             NotFound: the organization has no such import.
@@ -137,10 +147,11 @@ class ImportJobs:
             "heartbeat_at": now,
             "actor": actor.name,
             "actor_label": actor.label,
+            "notifies": notify,
         }
         if not touched_one(tx, checked.values(**waiting, **ZERO)):
             raise _over()
-        self._record(tx, EventKind.IMPORT_STARTED, actor, job)
+        self._record(tx, EventKind.IMPORT_STARTED, actor, job, notify=notify)
 
     def discard(
         self, tx: Session, actor: Actor, organization: Organization, job_id: uuid.UUID
@@ -176,8 +187,11 @@ class ImportJobs:
         """Work the next job off, whichever organization's it is, and tell whether there was one."""
         return self._work.run_next()
 
-    def _record(self, tx: Session, kind: EventKind, actor: Actor, job: ImportJob) -> None:
-        self._audit.record(tx, kind, actor, organization_id=job.organization_id, file=job.filename)
+    def _record(
+        self, tx: Session, kind: EventKind, actor: Actor, job: ImportJob, **more: Any
+    ) -> None:
+        owner = job.organization_id
+        self._audit.record(tx, kind, actor, organization_id=owner, file=job.filename, **more)
 
     def _refuse_many(self, tx: Session, organization: Organization) -> None:
         mine = sa.select(sa.func.count()).where(

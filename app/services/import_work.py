@@ -42,6 +42,7 @@ ZERO: dict[str, Any] = {
     "updated": 0,
     "unchanged": 0,
     "failed": 0,
+    "told": 0,
     "errors": {},
 }
 _WHEN_CLAIMED = {
@@ -143,7 +144,14 @@ class ImportWork:
     def _take_over(self, claim: _Claim) -> None:
         job, organization, content = self._load(claim)
         actor, tally = Actor(name=job.actor, label=job.actor_label), _tally(job)
-        self._imports.take_over(actor, organization, rows_of(content), tally, self._note(claim))
+        self._imports.take_over(
+            actor,
+            organization,
+            rows_of(content),
+            tally,
+            self._note(claim),
+            notify=job.notifies,
+        )
         with self._database.writing() as tx:
             claim.change(tx, **ended(ImportStatus.DONE, self._clock.now()), **_counts(tally))
             self._imports.record(tx, actor, organization, tally, complete=True, file=job.filename)
@@ -224,6 +232,7 @@ def _counts(tally: Tally) -> dict[str, Any]:
         "updated": tally.updated,
         "unchanged": tally.unchanged,
         "failed": tally.failed,
+        "told": tally.told,
         "errors": {"rows": rows},
     }
 
@@ -234,6 +243,7 @@ def _tally(job: ImportJob) -> Tally:
         updated=job.updated,
         unchanged=job.unchanged,
         failed=job.failed,
+        told=job.told,
         errors=errors_of(job),
     )
 

@@ -17,6 +17,7 @@ from app.errors import Refusal
 from app.models import Organization
 from app.services.audit import Actor, Audit, EventKind
 from app.services.import_batches import Batch, Tally
+from app.services.import_notices import ImportNotices
 from app.services.import_rows import BadRow, CheckedRow, Row, RowChecks
 
 MOST_ROWS = 100_000
@@ -30,26 +31,42 @@ Noted = Callable[[Session, Tally], object]
 class Imports:
     """Takes rows over in batches, each in a transaction of its own."""
 
-    def __init__(self, database: Database, clock: Clock, vault: Vault, audit: Audit) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        vault: Vault,
+        notices: ImportNotices,
+        audit: Audit,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._vault = vault
+        self._notices = notices
         self._audit = audit
 
-    def run(self, actor: Actor, organization: Organization, rows: Iterable[Row | BadRow]) -> Tally:
+    def run(
+        self,
+        actor: Actor,
+        organization: Organization,
+        rows: Iterable[Row | BadRow],
+        *,
+        notify: bool,
+    ) -> Tally:
         """Create and update users row by row; the same rows again change nothing.
 
         What was taken over stays, even if a later row can't be read: the whole can be repeated.
 
         Args:
             rows: are read between the transactions, so a slow sender holds no lock.
+            notify: see `ImportNotices.tell`.
 
         Raises:
             Refusal: `too_many_rows`; so many as may be are taken over.
         """
         tally, complete = Tally(), False
         try:
-            self.take_over(actor, organization, rows, tally)
+            self.take_over(actor, organization, rows, tally, notify=notify)
             complete = True
         finally:
             with self._database.writing() as tx:
@@ -64,17 +81,23 @@ class Imports:
         rows: Iterable[Row | BadRow],
         tally: Tally,
         noted: Noted | None = None,
+        *,
+        notify: bool,
     ) -> None:
         """Create and update users row by row, without the event that sums it up (`record`).
 
         Args:
             tally: what became of the rows, also while this goes on. Rows that it has counted
                 already were taken over before: they are read again, only to know repeated ones.
-            noted: see `Noted`; if it raises, its batch is undone.
+            noted: see `Noted`; if it raises, its batch is undone, with its notices.
+            notify: see `ImportNotices.tell`.
 
         Raises:
             Refusal: `too_many_rows`; so many as may be are taken over.
         """
+
+        def tell(tx: Session, batch: Batch) -> int:
+            return self._notices.tell(tx, actor, organization, batch.news, asked=notify)
 
         def finish(tx: Session, batch: Batch, after: Tally) -> None:
             for kind, details in batch.events.items():
@@ -86,7 +109,7 @@ class Imports:
 
         too_many = f"The first {MOST_ROWS} rows were imported. Send the rest in another file."
         for part in _parts(rows, tally.total, too_many):
-            self._do(organization, part, tally, finish)
+            self._do(organization, part, tally, tell, finish)
 
     def try_out(
         self,
@@ -107,13 +130,16 @@ class Imports:
             Refusal: `too_many_rows`.
         """
 
+        def count(tx: Session, batch: Batch) -> int:
+            return self._notices.count(tx, organization, batch.news)
+
         def finish(tx: Session, _batch: Batch, after: Tally) -> None:
             tx.rollback()
             if noted is not None:
                 noted(tx, after)
 
         for part in _parts(rows, 0, f"A file may have {MOST_ROWS:,} rows. Split it."):
-            self._do(organization, part, tally, finish)
+            self._do(organization, part, tally, count, finish)
 
     def record(
         self,
@@ -135,6 +161,7 @@ class Imports:
             updated=tally.updated,
             unchanged=tally.unchanged,
             failed=tally.failed,
+            told=tally.told,
             complete=complete,
             **_named(file),
         )
@@ -144,6 +171,7 @@ class Imports:
         organization: Organization,
         part: _Part,
         tally: Tally,
+        tell: Callable[[Session, Batch], int],
         finish: Callable[[Session, Batch, Tally], None],
     ) -> None:
         for left in reversed(range(_TRIES)):
@@ -151,6 +179,7 @@ class Imports:
                 with self._database.writing() as tx:
                     batch = Batch(tx, organization.id, self._vault, self._clock.now())
                     batch.take(part.good)
+                    batch.tally.told = tell(tx, batch)
                     after = replace(tally, errors=[*tally.errors])
                     after.add(part.refused)
                     after.add(batch.tally)

@@ -40,9 +40,13 @@ class NoticeReach:
         Who has no e-mail address is told by SMS, if the organization sends that, at the number on
         record, if its user showed once to read what is sent there.
         """
-        if user.email:
-            return Reach(channel=EMAIL, recipient=user.email)
-        number, organization = user.phone_number, user.organization
+        return self.at(tx, user, user.email, user.phone_number)
+
+    def at(self, tx: Session, user: User, email: str | None, number: str | None) -> Reach | None:
+        """Return the same as if these were the user's address and number."""
+        if email:
+            return Reach(channel=EMAIL, recipient=email)
+        organization = user.organization
         if number is None or not _is_confirmed(tx, user, number):
             return None
         if SMS not in self._method_settings.channels(tx, organization):

@@ -159,10 +159,23 @@ class SendingLimits:
         aim, rules = self._aim("sms", number), self._rules.of(tx, organization)
         return unreachable(organization.id, aim, rules) is None
 
-    def count_notice(self, tx: Session, organization: Organization, *, now: datetime) -> None:
-        """Count a notice by the phone network in the budget, which never stops one."""
-        add(tx, Slot(organization.id, SendScope.BUDGET, Window.MONTH), 1, None, now)
-        self._ring(tx, organization, self._rules.of(tx, organization), now)
+    def count_notice(
+        self, tx: Session, organization: Organization, *, now: datetime, capped: bool
+    ) -> bool:
+        """Count a notice by the phone network in the budget.
+
+        Args:
+            capped: whether a spent budget stops it; it never stops one of a single deed.
+
+        Returns:
+            Whether it may go.
+        """
+        rules = self._rules.of(tx, organization)
+        cap = rules.monthly_budget if capped else None
+        if add(tx, Slot(organization.id, SendScope.BUDGET, Window.MONTH), 1, cap, now) is None:
+            return False
+        self._ring(tx, organization, rules, now)
+        return True
 
     def conversion(self, tx: Session, organization: Organization) -> list[Conversion]:
         """Return what became of the codes of the last 30 days, by country and channel."""

@@ -165,7 +165,9 @@ WORDS: dict[EventKind, Words] = {
         "Rule for trusted browsers of an application removed", WARN
     ),
     EventKind.USERS_EXPORTED: Words("Users exported", WARN, ": {count} of them"),
-    EventKind.USERS_IMPORTED: Words("Users imported", WARN, ": {created} new, {updated} changed"),
+    EventKind.USERS_IMPORTED: Words(
+        "Users imported", WARN, ": {created} new, {updated} changed, {told} told"
+    ),
     EventKind.USER_CREATED: Words("User added", PLAIN),
     EventKind.USER_DELETED: Words("User deleted", WARN),
     EventKind.USER_FREEZE_LIFTED: Words("Freeze of the user lifted", WARN),

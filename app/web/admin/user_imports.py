@@ -12,6 +12,7 @@ from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import RequestEntityTooLarge
+from wtforms import BooleanField
 
 from app.errors import Invalid
 from app.models import ImportJob, ImportStatus
@@ -50,6 +51,12 @@ class FileForm(FlaskForm):  # type: ignore[misc]
         description=f"CSV or JSON lines, up to {MOST_BYTES // 1024**2} MB and {MOST_ROWS:,} rows.",
         render_kw={"accept": ".csv,.jsonl,.ndjson,.json,.txt,text/csv", "required": True},
     )
+
+
+class StartForm(FlaskForm):  # type: ignore[misc]
+    """Whether the users hear of it; a box that is left out means no."""
+
+    notify = BooleanField("Tell these users")
 
 
 @blueprint.get("")
@@ -104,6 +111,7 @@ def show(tx: Session, seat: Seat, job_id: uuid.UUID) -> ResponseReturnValue:
         goes_on=job.status in (*IN_LINE, *HELD),
         lacks_worker=jobs.lacks_worker(tx, job),
         sample=[_shown(row) for row in jobs.sample(tx, job)] if _is_checked(job) else [],
+        form=_start_form(job),
         errors=errors[:_SHOWN_ERRORS],
         kept_errors=len(errors),
         stopped=job.errors.get("stopped"),
@@ -114,7 +122,8 @@ def show(tx: Session, seat: Seat, job_id: uuid.UUID) -> ResponseReturnValue:
 @page(Action.IMPORT_USERS)
 def start(tx: Session, seat: Seat, job_id: uuid.UUID) -> ResponseReturnValue:
     """Have a checked file taken over."""
-    services().import_jobs.start(tx, seat.actor, seat.organization, job_id)
+    notify = StartForm().notify.data
+    services().import_jobs.start(tx, seat.actor, seat.organization, job_id, notify=notify)
     return done(seat, "The import is in line.", "admin_users_imports.show", job_id=job_id)
 
 
@@ -174,6 +183,13 @@ def _explained(invalid: Invalid) -> FlaskForm:
     return form
 
 
+def _start_form(job: ImportJob) -> FlaskForm:
+    form = StartForm(formdata=None, notify=True)
+    form.notify.label.text = f"Tell {job.told:,} {'user' if job.told == 1 else 'users'}"
+    form.notify.description = _TOLD
+    return form
+
+
 def _is_checked(job: ImportJob) -> bool:
     return job.status is ImportStatus.CHECKED
 
@@ -194,6 +210,7 @@ def _shown(row: object) -> dict[str, Any] | None:
     }
 
 
+_TOLD = "One message to each who is new here, or whose authenticator app is in the file."
 _COLUMNS = (
     ("email", "Every row needs it, or else a phone number."),
     ("given_name", "Shown here, and searched by."),

@@ -162,6 +162,7 @@ def streamed(
     media: str,
     most_bytes: int,
     answer: type[BaseModel],
+    query: type[BaseModel] | None = None,
     refusals: tuple[str, ...] = (),
 ) -> Callable[[StreamedView[P]], Callable[P, ResponseReturnValue]]:
     """Make a view a call that reads its body as it comes and opens its own transactions.
@@ -172,7 +173,12 @@ def streamed(
         most_bytes: so long a body may be. See `Operation` for the others.
     """
     operation = Operation(
-        permission=permission, body=body, media=media, answer=answer, refusals=refusals
+        permission=permission,
+        body=body,
+        query=query,
+        media=media,
+        answer=answer,
+        refusals=refusals,
     )
 
     def decorate(view: StreamedView[P]) -> Callable[P, ResponseReturnValue]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.models import Environment, Event, ImportJob, ImportStatus, Role, User
+from app.models import Environment, Event, ImportJob, ImportStatus, Message, Role, User
 from app.services import import_work, imports
 from app.services.audit import OPERATOR
 from app.services.import_jobs import MOST_BYTES
@@ -96,9 +96,18 @@ def emails(harbor: Harbor) -> list[str]:
     return [email for (email,) in harbor.rows(mine.order_by(User.email))]
 
 
-def starts(nadia: actors.Administrator) -> None:
+def starts(nadia: actors.Administrator, **fields: str) -> None:
+    """Press the button of the page, with the box as it was ticked."""
     path = nadia.browser.path.removeprefix(nadia.place)
-    nadia.does(path)
+    nadia.does(path, **fields)
+
+
+def heard(harbor: Harbor) -> list[tuple[str, str, str]]:
+    """Return to which users which notice went, and where it is now."""
+    every = sa.select(Message.recipient, Message.name, Message.status).where(
+        Message.organization_id == harbor.organization.id
+    )
+    return sorted((row.recipient, row.name, row.status.value) for row in harbor.rows(every))
 
 
 def many(number: int) -> str:
@@ -156,7 +165,7 @@ def test_a_started_file_is_taken_over_by_a_worker(
     assert event.actor_label == "administrator@gatehouse.example"
     assert event.detail == {
         "created": 1, "updated": 1, "unchanged": 0, "failed": 3, "complete": True,
-        "file": "users.csv",
+        "file": "users.csv", "told": 0,
     }  # fmt: skip
     kit = actors.Phone(f"otpauth://totp/Old:kit?secret={SEED}")
     browser = harbor.visits("kit@harbor.example")
@@ -242,6 +251,109 @@ def test_the_name_of_a_file_is_text_and_never_a_path(harbor: Harbor, name: str, 
     brings(nadia, name=name)
     assert nadia.page.heading == shown
     assert "<script>alert" not in nadia.browser.reply.text
+
+
+# Who is told
+
+TO_TELL = f"""email,phone_number,external_id,locale,totp_secret
+kit@harbor.example,,,fr,{SEED}
+bo@harbor.example,,,,
+,+33698765432,,,
+ada@harbor.example,,crm-1,,
+"""
+
+
+def test_the_box_that_tells_the_users_is_ticked_and_says_how_many_they_are(
+    harbor: Harbor, nadia: actors.Administrator
+) -> None:
+    brings(nadia, TO_TELL)
+    assert tiles(nadia) == [3, 1, 0, 0]
+    assert "Tell 2 users" in nadia.text
+    [form] = [form for form in nadia.page.forms if "notify" in form["fields"]]
+    assert form["fields"]["notify"] == "y"
+    assert heard(harbor) == [], "to look at it tells nobody"
+
+
+def test_who_is_new_or_gets_an_app_is_told_once_in_their_language(
+    harbor: Harbor, nadia: actors.Administrator
+) -> None:
+    brings(nadia, TO_TELL)
+    starts(nadia, notify="y")
+    assert heard(harbor) == [], "nor does a start that no worker saw yet"
+    works(harbor)
+    nadia.browser.goes_to(nadia.browser.path)
+    assert "2 users were told." in nadia.text
+    assert heard(harbor) == [
+        ("bo@harbor.example", "user_added", "captured"),
+        ("kit@harbor.example", "authenticator_imported", "captured"),
+    ]
+    every = sa.select(Message).where(Message.organization_id == harbor.organization.id)
+    letters = {row.recipient: row for (row,) in harbor.rows(every)}
+    kit, bo = (letters[f"{name}@harbor.example"] for name in ("kit", "bo"))
+    assert kit.subject == "Votre application d’authentification a été ajoutée à votre compte"
+    assert "Par : un administrateur de Harbor" in harbor.text_of(kit)
+    assert "You were added as a user" in bo.subject
+    assert "Harbor added bo@harbor.example to the users" in harbor.text_of(bo)
+    assert "By: an administrator of Harbor" in harbor.text_of(bo)
+    assert SEED not in harbor.text_of(kit)
+    silent = sa.select(Event.detail, User.phone_number).join(User, User.id == Event.user_id)
+    [row] = harbor.rows(silent.where(Event.kind == "notice:not_sent"))
+    assert tuple(row) == ({"notice": "user_added"}, "+33698765432")
+    [(event,)] = harbor.rows(sa.select(Event.detail).where(Event.kind == "user:imported"))
+    assert event["told"] == 2
+    [(event,)] = harbor.rows(sa.select(Event.detail).where(Event.kind == "import:started"))
+    assert event == {"file": "users.csv", "notify": True}
+
+
+def test_the_same_file_once_more_tells_nobody_again(
+    harbor: Harbor, nadia: actors.Administrator
+) -> None:
+    brings(nadia, TO_TELL)
+    starts(nadia, notify="y")
+    works(harbor)
+    brings(nadia, TO_TELL + "cy@harbor.example,,,,\n")
+    assert "Tell 1 user" in nadia.text
+    starts(nadia, notify="y")
+    works(harbor)
+    assert len(heard(harbor)) == 3
+
+
+def test_without_the_box_nobody_new_is_told(harbor: Harbor, nadia: actors.Administrator) -> None:
+    brings(nadia, TO_TELL)
+    starts(nadia)
+    works(harbor)
+    nadia.browser.goes_to(nadia.browser.path)
+    assert "Nobody was told." in nadia.text
+    assert heard(harbor) == []
+    assert harbor.rows(sa.select(Event.id).where(Event.kind == "notice:not_sent")) == []
+
+
+def test_a_file_that_brings_nobody_new_has_no_box(
+    harbor: Harbor, nadia: actors.Administrator
+) -> None:
+    brings(nadia, "email,given_name\nada@harbor.example,Ada\n")
+    assert "Import 1 user" in nadia.text
+    assert "Nobody else is told" in nadia.text
+    assert "notify" not in nadia.browser.reply.text
+
+
+def test_another_address_is_told_at_the_old_one_whatever_the_box_says(
+    harbor: Harbor, nadia: actors.Administrator
+) -> None:
+    """F40: who may write users can't take an account over without a word."""
+    harbor.enrolls()
+    harbor.executes(sa.update(User).values(external_id="crm-1", phone_number="+33612345678"))
+    before = len(heard(harbor))
+    brings(nadia, "email,external_id,phone_number\nm@harbor.example,crm-1,+33698765432\n")
+    starts(nadia)
+    works(harbor)
+    assert [one for one in heard(harbor) if "changed" in one[1]] == [
+        ("ada@harbor.example", "email_changed", "captured"),
+        ("ada@harbor.example", "phone_number_changed", "captured"),
+    ]
+    assert len(heard(harbor)) == before + 2
+    nadia.browser.goes_to(nadia.browser.path)
+    assert "1 user was told." in nadia.text
 
 
 # Only who may, and not more than that
@@ -436,12 +548,13 @@ def test_another_worker_goes_on_where_one_was_killed(
 ) -> None:
     brings(nadia, many(1200) + '\n{"email": "u3@harbor.example"}', "users.jsonl")
     works(harbor)
-    starts(nadia)
+    starts(nadia, notify="y")
     with monkeypatch.context() as patched:
         cut_after(patched, 1)
         with pytest.raises(PowerCut):
             works(harbor)
     assert len(emails(harbor)) == 501
+    assert len(heard(harbor)) == 500
     nadia.browser.goes_to(nadia.browser.path)
     assert "500 of 1,201 rows" in nadia.text
     assert not works(harbor), "its heartbeat is not old yet"
@@ -451,6 +564,8 @@ def test_another_worker_goes_on_where_one_was_killed(
     assert works(harbor)
     nadia.browser.goes_to(nadia.browser.path)
     assert tiles(nadia) == [1200, 0, 0, 1]
+    assert "1,200 users were told." in nadia.text
+    assert len({recipient for recipient, *_ in heard(harbor)}) == len(heard(harbor)) == 1200
     assert len(emails(harbor)) == 1201
     assert by_administrators(harbor).count("user:created") == 1200
     [(event,)] = harbor.rows(sa.select(Event.detail).where(Event.kind == "user:imported"))

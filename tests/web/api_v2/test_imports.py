@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 import pytest
 import sqlalchemy as sa
 
-from app.models import Authenticator, Environment, Event, Message, User
+from app.models import Authenticator, AuthenticatorStatus, Environment, Event, Message, User
 from app.services.audit import OPERATOR
 from tests.actors import Phone, Reply, keep_secret
 from tests.conftest import ONE_DATABASE, Harbor
@@ -27,11 +27,12 @@ SEED = "JBSW Y3DP ehpk 3pxp"
 """80 bits, as an older system showed them."""
 
 
-def sends(harbor: Harbor, body: str | bytes, kind: str = LINES, domain: str = "harbor") -> Reply:
+def sends(
+    harbor: Harbor, body: str | bytes, kind: str = LINES, domain: str = "harbor", query: str = ""
+) -> Reply:
     data = body.encode() if isinstance(body, str) else body
-    return harbor.backend.calls(
-        "POST", f"/org/{domain}/users/import", data=data, headers={"Content-Type": kind}
-    )
+    path = f"/org/{domain}/users/import{query}"
+    return harbor.backend.calls("POST", path, data=data, headers={"Content-Type": kind})
 
 
 def lines(*rows: dict[str, Any]) -> str:
@@ -102,6 +103,7 @@ def test_json_lines_create_and_update_users_and_the_same_again_changes_nothing(
         "updated": 1,
         "unchanged": 0,
         "failed": 0,
+        "told": 0,
         "errors": [],
     }
     kit = finds(harbor, "kit@harbor.example")
@@ -456,6 +458,7 @@ def test_an_import_is_recorded_as_a_whole_and_for_each_user(harbor: Harbor) -> N
         "updated": 1,
         "unchanged": 0,
         "failed": 1,
+        "told": 0,
         "complete": True,
     }
     kit = finds(harbor, "kit@harbor.example")["id"]
@@ -472,6 +475,84 @@ def test_an_import_is_recorded_as_a_whole_and_for_each_user(harbor: Harbor) -> N
     [(detail,)] = harbor.rows(sa.select(Event.detail).where(Event.kind == "user:updated"))
     assert detail == {"fields": "profile"}
     assert harbor.rows(sa.select(Message.id)) == []
+
+
+# Who is told
+
+
+def heard(harbor: Harbor) -> list[tuple[str, str]]:
+    every = sa.select(Message.recipient, Message.name)
+    return sorted((row.recipient, row.name) for row in harbor.rows(every))
+
+
+def test_users_are_told_if_it_is_asked_for_and_not_by_a_client_that_never_heard_of_it(
+    harbor: Harbor,
+) -> None:
+    """A nightly import of everybody who was hired must not begin to write mail by itself."""
+    rows = lines(
+        {"email": "kit@harbor.example", "totp_secret": keep_secret("GEZDGNBVGY3TQOJQ")},
+        {"email": "bo@harbor.example"},
+    )
+    for query in ("", "?notify=false"):
+        assert sends(harbor, rows, query=query).json["told"] == 0
+        assert heard(harbor) == []
+        harbor.executes(sa.delete(User).where(User.email != "ada@harbor.example"))
+    assert sends(harbor, rows, query="?notify=true").json["told"] == 2
+    expected = [
+        ("bo@harbor.example", "user_added"),
+        ("kit@harbor.example", "authenticator_imported"),
+    ]
+    assert heard(harbor) == expected
+    assert sends(harbor, rows, query="?notify=true").json["told"] == 0
+    assert heard(harbor) == expected
+
+
+@ONE_DATABASE
+def test_a_wish_that_is_neither_yes_nor_no_is_refused_before_a_row_is_read(harbor: Harbor) -> None:
+    is_refused(
+        sends(harbor, lines({"email": "kit@harbor.example"}), query="?notify=perhaps"),
+        422, "invalid_request", "notify",
+    )  # fmt: skip
+    assert users(harbor) == 1
+
+
+def test_who_has_an_authenticator_is_told_of_another_address_in_any_case(harbor: Harbor) -> None:
+    """F40."""
+    harbor.enrolls()
+    harbor.executes(sa.update(User).values(external_id="crm-1"))
+    before = len(heard(harbor))
+    answer = imports(harbor, {"email": "m@harbor.example", "external_id": "crm-1"})
+    assert answer["told"] == 1
+    assert ("ada@harbor.example", "email_changed") in heard(harbor)
+    assert len(heard(harbor)) == before + 1
+
+
+def test_texts_of_an_import_end_with_the_budget_of_the_month(harbor: Harbor) -> None:
+    """F13: notices of single deeds are sent all the same; those of a file may be many."""
+    with harbor.services.database.writing() as tx:
+        mine = tx.merge(harbor.organization)
+        harbor.services.channels.change(tx, OPERATOR, mine, "sms", active=True)
+        harbor.services.sending_rules.change(
+            tx, OPERATOR, mine, monthly_budget=2, countries=("FR",)
+        )
+    rows = []
+    for number in range(3):
+        phone = f"+3361234567{number}"
+        imports(harbor, {"phone_number": phone})
+        with harbor.services.database.writing() as tx:
+            [user] = tx.scalars(sa.select(User).where(User.phone_number == phone))
+            tx.add(
+                Authenticator(
+                    user_id=user.id, kind="sms", status=AuthenticatorStatus.REMOVED,
+                    recipient=phone, confirmed_at=harbor.clock.now(),
+                    created_at=harbor.clock.now(),
+                )
+            )  # fmt: skip
+        rows.append({"phone_number": phone, "totp_secret": f"GEZDGNBVGY3TQOJ{'ABC'[number]}"})
+    assert sends(harbor, lines(*rows), query="?notify=true").json["told"] == 2
+    assert len(heard(harbor)) == 2
+    [(notice,)] = harbor.rows(sa.select(Event.detail).where(Event.kind == "notice:not_sent"))
+    assert notice == {"notice": "authenticator_imported"}
 
 
 # Seeds

@@ -31,6 +31,7 @@ MEANS = {
 NAMES = {
     "administrator_role": "Notice: role of an administrator",
     "authenticator_added": "Notice: method added",
+    "authenticator_imported": "Notice: method imported",
     "authenticator_removed": "Notice: method removed",
     "authenticator_renamed": "Notice: method renamed",
     "authenticators_reset": "Notice: methods reset",
@@ -48,6 +49,7 @@ NAMES = {
     "recovery_codes": "Recovery codes",
     "recovery_codes_made": "Notice: new recovery codes",
     "reenrollment_approved": "Notice: re-enrollment approved",
+    "user_added": "Notice: account added",
     "user_deleted": "Notice: account deleted",
     "user_freeze_lifted": "Notice: changes possible again",
     "user_suspended": "Notice: account suspended",
