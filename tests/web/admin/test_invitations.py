@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import argon2
 import pytest
 import sqlalchemy as sa
 
-from app.models import Administrator, Environment, Invitation, Role
-from app.services.audit import OPERATOR
+from app.errors import Refusal
+from app.models import Administrator, Environment, Event, Invitation, Role
+from app.services.audit import OPERATOR, SYSTEM
+from app.services.invitations import Invited
+from app.services.passwords import hashed, matches
 from tests.actors import Administrator as Person
 from tests.actors import Browser, Phone, keep_secret
 from tests.conftest import PASSWORD, Harbor
@@ -106,8 +110,6 @@ def test_an_invitation_works_once(harbor: Harbor) -> None:
 
 
 def test_of_many_who_accept_at_once_one_becomes_administrator(live_harbor: Harbor) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     with live_harbor.services.database.writing() as tx:
         invited = live_harbor.services.invitations.invite(
             tx, OPERATOR, live_harbor.organization, email="bo@harbor.example", role=Role.OWNER
@@ -259,6 +261,68 @@ def test_a_lost_phone_is_replaced_with_a_new_password(harbor: Harbor) -> None:
     old = Person(harbor.browser(), bo.email, PASSWORD, bo.phone, harbor.clock.now, bo.place)
     old.browser.goes_to("/admin/sign-in")
     assert old.browser.submits(email=bo.email, password=PASSWORD).status == 422
+
+
+def renewal(harbor: Harbor, email: str) -> Invited:
+    """Let an administrator start over, with password and phone."""
+    with harbor.services.database.writing() as tx:
+        named = harbor.services.administrators.named(tx, email)
+        assert named is not None
+        seat = harbor.services.appointments.find(tx, harbor.organization, named.id)
+        invited = harbor.services.invitations.start_over(
+            tx, OPERATOR, harbor.organization, seat, phone_too=True
+        )
+        keep_secret(invited.link.partition("=")[2])
+        return invited
+
+
+@pytest.mark.both_databases
+def test_of_two_who_saw_one_link_only_the_first_starts_over(harbor: Harbor) -> None:
+    """Both looked while it was open; no address that must be unique stands in the second's way."""
+    services = harbor.services
+    bo = harbor.administrator(Role.AUDITOR, "bo@harbor.example")
+    token = renewal(harbor, bo.email).link.partition("=")[2]
+    with services.database.reading() as tx:
+        seen = [services.invitations.find(tx, token) for _ in range(2)]
+
+    def takes(invitation: Invitation | None, password: str) -> None:
+        assert invitation is not None
+        with services.database.writing() as tx:
+            services.invitations.accept(
+                tx, SYSTEM, invitation, name="", password_hash=hashed(password)
+            )
+
+    takes(seen[0], WORDS)
+    kept = harbor.rows(sa.select(Administrator.email, Administrator.password_hash))
+    with pytest.raises(Refusal, match="was used") as refused:
+        takes(seen[1], "what the second would like")
+    assert refused.value.code == "invitation_used"
+    assert harbor.rows(sa.select(Administrator.email, Administrator.password_hash)) == kept
+    accepted = sa.select(Event.id).where(Event.kind == "invitation:accepted")
+    assert len(harbor.rows(accepted.where(Event.actor_label == bo.email))) == 1
+
+
+@pytest.mark.both_databases
+def test_of_many_who_start_over_at_once_one_does(live_harbor: Harbor) -> None:
+    """The first to be written down chooses the password; the others find the link used."""
+    harbor = live_harbor
+    bo = harbor.administrator(Role.AUDITOR, "bo@harbor.example")
+    link = renewal(harbor, bo.email).link
+    browsers = [harbor.browser() for _ in range(6)]
+    for browser in browsers:
+        browser.goes_to(link)
+    words = [f"{WORDS} number {number}" for number in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda one, word: one.submits(password=word), browsers, words))
+    assert sorted(one.path.endswith("/set-up") for one in browsers) == [False] * 5 + [True]
+    assert sum(one.reply.status == 410 for one in browsers) == 5
+    accepted = sa.select(Event.id).where(Event.kind == "invitation:accepted")
+    assert len(harbor.rows(accepted)) == 1
+    password_hash = harbor.rows(
+        sa.select(Administrator.password_hash).where(Administrator.email == bo.email)
+    )[0][0]
+    winner = next(number for number, one in enumerate(browsers) if one.path.endswith("/set-up"))
+    assert matches(words[winner], password_hash)
 
 
 def test_an_owner_of_one_can_not_make_somebody_of_two_start_over(harbor: Harbor) -> None:
