@@ -72,6 +72,17 @@ class FixedClock:
         self.moment += timedelta(seconds=seconds)
 
 
+class RunningClock(FixedClock):
+    """The machine's clock, ahead by as much as it was told to move: for servers of their own."""
+
+    def __init__(self) -> None:
+        super().__init__(datetime.now(UTC))  # noqa: TID251 (the servers have the real time)
+        self._began = time.monotonic()
+
+    def now(self) -> datetime:
+        return self.moment + timedelta(seconds=time.monotonic() - self._began)
+
+
 # Which tests, and where
 
 
@@ -574,10 +585,15 @@ def certificate(authority: Authority) -> ssl.SSLContext:
 
 
 class OverHttp:
-    """Carries requests to a server over the network."""
+    """Carries requests to a server over the network.
 
-    def __init__(self, base_url: str) -> None:
+    Args:
+        ca_file: the authority whose certificates count, for HTTPS.
+    """
+
+    def __init__(self, base_url: str, ca_file: Path | None = None) -> None:
         self.base_url = base_url
+        self._tls = ssl.create_default_context(cafile=ca_file) if ca_file else None
 
     def request(
         self,
@@ -601,7 +617,9 @@ class OverHttp:
         asked = urllib.request.Request(
             self.base_url + path, method=method, headers=headers, data=body
         )
-        opener = urllib.request.build_opener(_NoRedirects)
+        opener = urllib.request.build_opener(
+            _NoRedirects, urllib.request.HTTPSHandler(context=self._tls)
+        )
         try:
             answer = opener.open(asked, timeout=PATIENCE)
         except urllib.error.HTTPError as error:
@@ -683,7 +701,8 @@ def serving(config: Config, log: Path, *more: str) -> Iterator[Server]:
             cwd=ROOT,
         )
     try:
-        wait_for(lambda: _answers(port))
+        tls = ssl.create_default_context(cafile=config.ca_file) if config.https else None
+        wait_for(lambda: _answers(port, tls))
         yield Server(process, config, log)
     finally:
         process.send_signal(signal.SIGTERM)
@@ -718,9 +737,58 @@ def kept_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         yield on
 
 
-def _answers(port: int) -> bool:
+@pytest.fixture(scope="session")
+def kept_tls_servers(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority
+) -> Iterator[Callable[[str], Server]]:
+    """Gives the server on a database that speaks TLS, which is started once."""
+    from tests.providers.servers import LOOPBACK
+
+    folder = tmp_path_factory.mktemp("tls-servers")
+    certificate, key = authority.files(folder)
+    with contextlib.ExitStack() as running:
+
+        @cache
+        def on(database_url: str) -> Server:
+            port = free_port()
+            settings = {
+                "base_url": f"https://localhost:{port}",
+                "address_limit": "9999 per second",
+                "ca_file": authority.file,
+                "outbound_networks": LOOPBACK,
+            }
+            config, log = make_config(database_url, folder, **settings), folder / f"{port}.log"
+            files = ("--certfile", str(certificate), "--keyfile", str(key))
+            return running.enter_context(serving(config, log, "--no-worker", *files))
+
+        yield on
+
+
+@pytest.fixture
+def tls_server(database_url: str, kept_tls_servers: Callable[[str], Server]) -> Server:
+    """`gatehouse serve` at `https://localhost:<port>`, with a certificate of `authority`.
+
+    It has the machine's clock, and may call other servers on this machine whose certificate is of
+    the same authority.
+    """
+    return kept_tls_servers(database_url)
+
+
+@pytest.fixture
+def tls_harbor(tls_server: Server) -> Iterator[Harbor]:
+    """The same cast before that server."""
+    config, wired = tls_server.config, wire(tls_server.config)
+    with wired.database.writing() as tx:
+        wired.signing_keys.ensure(tx)
+    carrier = OverHttp(config.base_url, config.ca_file)
+    yield Harbor(carrier, wired, RunningClock(), config.base_url)
+    wired.database.engine.dispose()
+
+
+def _answers(port: int, tls: ssl.SSLContext | None = None) -> bool:
+    address = f"{'https' if tls else 'http'}://localhost:{port}/readyz"
     try:
-        with urllib.request.urlopen(f"http://localhost:{port}/readyz", timeout=5) as answer:
+        with urllib.request.urlopen(address, timeout=5, context=tls) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

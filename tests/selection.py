@@ -18,7 +18,7 @@ DATABASES = ("sqlite", "postgresql")
 MARK = "both_databases"
 """Marks files where SQL, locks or the schema are the point."""
 _PLACES = ("tests/services/", "tests/test_db.py", "tests/test_migrations.py")
-_FIXTURES = {"server", "live_harbor", "empty_database_url"}
+_FIXTURES = {"server", "live_harbor", "tls_server", "empty_database_url"}
 """Several processes that meet in the database, and a database without a schema."""
 _PARAMETER = re.compile(rf"(?<=[\[-])({'|'.join(DATABASES)})(?=[\]-])")
 

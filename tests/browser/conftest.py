@@ -93,12 +93,14 @@ class Stage:
     clock: FixedClock
     received: list[dict[str, str]]
     chrome: Browser
+    options: dict[str, Any] = field(default_factory=dict)
+    """Of every browser that is opened."""
     complaints: list[str] = field(default_factory=list)
     """What the console said and which foreign addresses were asked for: nothing, hopefully."""
 
     def opens_browser(self, **options: Any) -> Page:
         context: BrowserContext = self.chrome.new_context(
-            viewport={"width": 390, "height": 844}, **options
+            **{"viewport": {"width": 390, "height": 844}, **self.options, **options}
         )
         context.set_default_timeout(10_000)
         page = context.new_page()
@@ -141,21 +143,31 @@ def stage(
     chrome: Browser, clock: FixedClock, database_url: str, tmp_path: Path, port: int
 ) -> Iterator[Stage]:
     """The cast with a browser; after the test, nothing may have been complained about."""
-    back = ThreadingHTTPServer(("127.0.0.1", 0), Callback)
-    Callback.received = []
     config = make_config(database_url, tmp_path, base_url=f"http://localhost:{port}")
     app = application(config, clock)
     wired = app.extensions["gatehouse"]
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Quiet)
-    for each in (server, back):
-        threading.Thread(target=each.serve_forever, daemon=True).start()
-    harbor = Harbor(OverHttp(config.base_url), wired, clock, config.base_url)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield from _staged(Harbor(OverHttp(config.base_url), wired, clock, config.base_url), chrome)
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def tls_stage(chrome: Browser, tls_harbor: Harbor) -> Iterator[Stage]:
+    """The same before a server process that speaks TLS, whose authority no browser knows."""
+    yield from _staged(tls_harbor, chrome, ignore_https_errors=True)
+
+
+def _staged(harbor: Harbor, chrome: Browser, **options: Any) -> Iterator[Stage]:
+    back = ThreadingHTTPServer(("127.0.0.1", 0), Callback)
+    threading.Thread(target=back.serve_forever, daemon=True).start()
+    Callback.received = []
     harbor.notes = harbor.registers(redirect_uri=f"http://127.0.0.1:{back.server_port}/callback")
-    found = Stage(harbor, clock, Callback.received, chrome)
+    found = Stage(harbor, harbor.clock, Callback.received, chrome, options)
     yield found
     for context in chrome.contexts:
         context.close()
-    for each in (server, back):
-        each.shutdown()
-        each.server_close()
+    back.shutdown()
+    back.server_close()
     assert found.complaints == []

@@ -25,6 +25,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+_LOCAL = ("localhost", "127.0.0.1")
 
 
 class Authority:
@@ -38,8 +39,17 @@ class Authority:
     def server(self, *names: str) -> ssl.SSLContext:
         """Return what a server of these names proves itself with."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._ca.issue_cert(*(names or ("localhost", "127.0.0.1"))).configure_cert(context)
+        self._ca.issue_cert(*(names or _LOCAL)).configure_cert(context)
         return context
+
+    def files(self, folder: Path, *names: str) -> tuple[Path, Path]:
+        """Return the same as files, for a server in a process of its own: certificate, key."""
+        issued = self._ca.issue_cert(*(names or _LOCAL))
+        certificate, key = folder / "certificate.pem", folder / "key.pem"
+        for number, blob in enumerate(issued.cert_chain_pems):
+            blob.write_to_path(certificate, append=number > 0)
+        issued.private_key_pem.write_to_path(key)
+        return certificate, key
 
 
 # The web
