@@ -8,6 +8,7 @@ from app import crypto
 from app.clock import Clock, SystemClock
 from app.config import Config
 from app.db import Database
+from app.outbound import Outbound
 from app.providers import providers
 from app.services.account import Account
 from app.services.administration import Administration
@@ -99,6 +100,16 @@ from app.services.visit_codes import VisitCodes
 from app.services.visit_passkeys import VisitPasskeys
 from app.services.visit_recovery import VisitRecovery
 from app.services.visits import Visits
+from app.services.webhook_claims import WebhookClaims
+from app.services.webhook_drafts import WebhookDrafts
+from app.services.webhook_events import WebhookEvents
+from app.services.webhook_fanout import FanOut
+from app.services.webhook_log import WebhookLog
+from app.services.webhook_outages import WebhookOutages
+from app.services.webhook_sender import WebhookSender
+from app.services.webhook_sendings import WebhookSendings
+from app.services.webhook_signing import Signing
+from app.services.webhooks import Webhooks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +197,10 @@ class Services:
     administrator_sessions: AdministratorSessions
     invitations: Invitations
     sign_ins: SignIns
+    webhook_drafts: WebhookDrafts
+    webhooks: Webhooks
+    webhook_log: WebhookLog
+    webhook_sender: WebhookSender
 
 
 def wire(config: Config, clock: Clock | None = None) -> Services:
@@ -199,7 +214,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     vault = crypto.Vault(crypto.parse_keys(config.encryption_keys.get_secret_value()))
     database = Database(config.database)
     audit = Audit(clock)
-    seals = Seals(database, clock, vault)
+    outbound = Outbound(config.outbound_networks, ca_file=config.ca_file)
+    seals = Seals(database, clock, vault, FanOut(clock))
     tallies = Tallies(database, clock)
     provider_accounts = ProviderAccounts(clock, vault, audit, providers(config, clock))
     sending_rules = Rulebook(config, clock, audit)
@@ -259,6 +275,15 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     )
     appointments = Appointments(clock, administrators, administrator_sessions, audit)
     magic_links = MagicLinks(clock, vault, gateway_sessions, limits, audit)
+    webhook_events = WebhookEvents(audit)
+    webhooks = Webhooks(clock, vault, webhook_events)
+    webhook_sendings = WebhookSendings(
+        database,
+        clock,
+        Signing(vault),
+        outbound,
+        WebhookOutages(clock, webhooks, administrators),
+    )
     bypass_codes = BypassCodes(clock, vault, gateway_sessions, limits, delivery, audit)
     enrollment_invitations = EnrollmentInvitations(
         config, clock, vault, method_settings, applications, gateway_sessions, delivery, audit
@@ -447,6 +472,10 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             visit_passkeys,
         ),
         freezes=freezes,
+        webhook_drafts=WebhookDrafts(outbound),
+        webhooks=webhooks,
+        webhook_log=WebhookLog(clock, webhook_events),
+        webhook_sender=WebhookSender(WebhookClaims(database, clock), webhook_sendings),
         account=Account(
             policies,
             gateway_sessions,

@@ -42,8 +42,15 @@ SEND = Job(
     run=lambda services: services.sender.send_some(),
     end=lambda services, seconds: services.sender.finish(seconds=seconds),
 )
+TELL = Job(
+    name="send_webhooks",
+    every=0.5,
+    run=lambda services: services.webhook_sender.send_some(),
+    end=lambda services, seconds: services.webhook_sender.finish(seconds=seconds),
+)
 JOBS: tuple[Job, ...] = (
     SEND,
+    TELL,
     Job(name="seal_events", every=2, run=lambda services: services.seals.seal() == BATCH),
     Job(name="count_days", every=600, run=lambda services: services.tallies.count_finished()),
     Job(name="import_users", every=1, run=lambda services: services.import_jobs.run_next()),

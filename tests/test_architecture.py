@@ -302,6 +302,11 @@ CALLERS = {
     "passkeys.verify": BEARER,
     "magic_link_challenges.create": BEARER,
     "magic_link_challenges.exchange": APPLICATION,
+    "webhooks.create": BEARER,
+    "webhooks.index": BEARER,
+    "webhooks.show": BEARER,
+    "webhooks.replace": BEARER,
+    "webhooks.delete": BEARER,
     "gateway_sessions.create": EITHER,
     "gateway_sessions.show": EITHER,
     "gateway_sessions.redeem": EITHER,
@@ -390,6 +395,7 @@ def routes(harbor: Harbor, *callers: str) -> Iterator[tuple[str, str, str]]:
         "authenticator_id": str(uuid.uuid4()),
         "account_id": str(uuid.uuid4()),
         "message_id": str(uuid.uuid4()),
+        "webhook_id": "webhook_3MjQgHfAdCB0awjOgYyOstI5r1V",
         "kind": "sms",
         "browser_id": str(uuid.uuid4()),
     }
@@ -448,7 +454,11 @@ def test_an_application_s_secret_opens_only_what_the_table_says(harbor: Harbor) 
         assert reply.status in {200, 422}, endpoint
 
 
-OF_A_KEY = {"api_keys.create", "api_keys.index", "applications.create", "applications.index"}
+OF_A_KEY = {
+    f"{noun}.{act}"
+    for noun in ("api_keys", "applications", "webhooks")
+    for act in ("create", "index")
+}
 """Calls of each key on its own, whatever others there are."""
 
 

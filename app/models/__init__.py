@@ -46,6 +46,7 @@ from app.models.trust_rule import TrustRule
 from app.models.trusted_browser import TrustedBrowser
 from app.models.user import User
 from app.models.verification import KeyStorage, Purpose, Verification
+from app.models.webhook import DeliveryStatus, Webhook, WebhookDelivery
 
 __all__ = [
     "CUSTOMERS",
@@ -62,6 +63,7 @@ __all__ = [
     "BypassCode",
     "Challenge",
     "CountedDay",
+    "DeliveryStatus",
     "Door",
     "EnrollmentInvitation",
     "Environment",
@@ -106,4 +108,6 @@ __all__ = [
     "TrustedBrowser",
     "User",
     "Verification",
+    "Webhook",
+    "WebhookDelivery",
 ]

@@ -39,6 +39,8 @@ class Permission(StrEnum):
     WRITE_GATEWAY_SESSIONS = "write:gateway_sessions"
     READ_EVENTS = "read:events"
     READ_MESSAGES = "read:messages"
+    READ_WEBHOOKS = "read:webhooks"
+    WRITE_WEBHOOKS = "write:webhooks"
 
 
 ACCOUNT_WIDE = {Permission.READ_ORGANIZATIONS, Permission.WRITE_ORGANIZATIONS}

@@ -111,6 +111,14 @@ class EventKind(StrEnum):
     VERIFICATION_ACCEPTED = "verification:accepted"
     VERIFICATION_RECALLED = "verification:recalled"
     VERIFICATION_REFUSED = "verification:refused"
+    WEBHOOK_CREATED = "webhook:created"
+    WEBHOOK_DELETED = "webhook:deleted"
+    WEBHOOK_REPLAYED = "webhook:replayed"
+    WEBHOOK_SECRET_REPLACED = "webhook:secret_replaced"  # noqa: S105
+    WEBHOOK_SWITCHED_OFF = "webhook:switched_off"
+    WEBHOOK_SWITCHED_ON = "webhook:switched_on"
+    WEBHOOK_TESTED = "webhook:tested"
+    WEBHOOK_UPDATED = "webhook:updated"
 
 
 @dataclass(frozen=True, kw_only=True)

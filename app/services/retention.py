@@ -13,7 +13,7 @@ from app.clock import Clock
 from app.config import Config
 from app.db import Database, lock, touched_one
 from app.errors import Invalid
-from app.models import Event, Message, MessageStatus, Organization, Seal
+from app.models import Event, Message, MessageStatus, Organization, Seal, WebhookDelivery
 from app.services import send_counts
 from app.services.audit import SYSTEM, Actor, Audit, EventKind
 from app.services.seals import BATCH, Seals, ids_of, in_groups
@@ -95,7 +95,8 @@ class Retention:
     def purge(self) -> bool:
         """Delete some of the events that are older than their organization keeps them.
 
-        Old messages, and counts of them that nobody asks for any more, go with them.
+        Old messages, old deliveries to webhooks, and counts of messages that nobody asks for any
+        more, go with them.
 
         Returns:
             Whether there may be more to delete at once.
@@ -106,7 +107,8 @@ class Retention:
             )
             asked = tx.execute(limited.order_by(Organization.id)).all()
         more = [self._purge_some(owner, max(days or SHORTEST, SHORTEST)) for owner, days in asked]
-        return any([*more, self._purge_messages(), self._purge_counts()])
+        others = (self._purge_messages(), self._purge_webhooks(), self._purge_counts())
+        return any([*more, *others])
 
     def _purge_messages(self) -> bool:
         """Delete some of the messages that are too old, whatever became of them."""
@@ -114,6 +116,17 @@ class Retention:
         due = sa.and_(Message.created_at < until, Message.status.in_(_ENDED))
         oldest = sa.select(Message.id).where(due).order_by(Message.created_at, Message.id)
         gone = sa.delete(Message).where(Message.id.in_(oldest.limit(_MESSAGES_AT_ONCE)), due)
+        with self._database.writing() as tx:
+            done = tx.execute(gone, execution_options={"synchronize_session": False})
+        return int(done.rowcount) >= _MESSAGES_AT_ONCE  # type: ignore[attr-defined]
+
+    def _purge_webhooks(self) -> bool:
+        """Delete some of the deliveries that are too old; what waits so long waits for nothing."""
+        due = WebhookDelivery.created_at < self._clock.now() - self._message_days
+        oldest = sa.select(WebhookDelivery.id).where(due).order_by(WebhookDelivery.created_at)
+        gone = sa.delete(WebhookDelivery).where(
+            WebhookDelivery.id.in_(oldest.limit(_MESSAGES_AT_ONCE))
+        )
         with self._database.writing() as tx:
             done = tx.execute(gone, execution_options={"synchronize_session": False})
         return int(done.rowcount) >= _MESSAGES_AT_ONCE  # type: ignore[attr-defined]

@@ -23,6 +23,7 @@ from app.clock import Clock
 from app.crypto import Vault
 from app.db import Database
 from app.models import Event, Seal
+from app.services.webhook_fanout import FanOut
 
 DEPLOYMENT = "deployment"
 """The chain of events that belong to no organization."""
@@ -58,9 +59,14 @@ class _Outrun(Exception):
 
 
 class Seals:
-    """Seals committed events, and judges seals."""
+    """Seals committed events, and judges seals.
 
-    def __init__(self, database: Database, clock: Clock, vault: Vault) -> None:
+    Args:
+        fan_out: is told of the events in the transaction that seals them.
+    """
+
+    def __init__(self, database: Database, clock: Clock, vault: Vault, fan_out: FanOut) -> None:
+        self._fan_out = fan_out
         self._database = database
         self._clock = clock
         self._vault = vault
@@ -80,7 +86,7 @@ class Seals:
             return 0
         try:
             with self._database.writing() as tx:
-                return sum(_attach(tx, seal, ids) for seal, ids in made)
+                return sum(self._attach(tx, seal, ids) for seal, ids in made)
         except (IntegrityError, _Outrun):
             return 0
 
@@ -112,6 +118,17 @@ class Seals:
         )
         seal.digest = self._vault.hash(_statement(seal), purpose=_SEAL)
         return seal, ids
+
+    def _attach(self, tx: Session, seal: Seal, ids: list[int]) -> int:
+        tx.add(seal)
+        tx.flush()
+        for group in in_groups(iter(ids)):
+            mine = sa.update(Event).where(Event.id.in_(group), Event.seal_id.is_(None))
+            attach = mine.values(seal_id=seal.id).execution_options(synchronize_session=False)
+            if tx.execute(attach).rowcount != len(group):  # type: ignore[attr-defined]
+                raise _Outrun
+        self._fan_out.events(tx, None if seal.chain == DEPLOYMENT else uuid.UUID(seal.chain), ids)
+        return len(ids)
 
     # Judging
 
@@ -183,17 +200,6 @@ def in_groups(ids: Iterator[int]) -> Iterator[list[int]]:
     """Yield the ids, so many at once as one statement names."""
     while group := list(islice(ids, FEW)):
         yield group
-
-
-def _attach(tx: Session, seal: Seal, ids: list[int]) -> int:
-    tx.add(seal)
-    tx.flush()
-    for group in in_groups(iter(ids)):
-        mine = sa.update(Event).where(Event.id.in_(group), Event.seal_id.is_(None))
-        attach = mine.values(seal_id=seal.id).execution_options(synchronize_session=False)
-        if tx.execute(attach).rowcount != len(group):  # type: ignore[attr-defined]
-            raise _Outrun
-    return len(ids)
 
 
 def _statement(seal: Seal) -> str:

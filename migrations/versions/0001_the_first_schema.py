@@ -643,6 +643,39 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "webhooks",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("environment", sa.String(length=40), nullable=False),
+        sa.Column("organization_id", sa.Uuid(), nullable=True),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("target_url", sa.String(), nullable=False),
+        sa.Column("event_codes", sa.JSON(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("listens_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("off_reason", sa.String(), nullable=True),
+        sa.Column("off_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("secret", sa.String(), nullable=False),
+        sa.Column("previous_secret", sa.String(), nullable=True),
+        sa.Column("previous_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_webhooks_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
+    )
+    with op.batch_alter_table("webhooks", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_webhooks_organization_id_webhooks_created_at_webhooks_id"),
+            ["organization_id", "created_at", "id"],
+            unique=False,
+        )
+
+    op.create_table(
         "administrators",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
@@ -789,6 +822,62 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("trusted_browsers", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_trusted_browsers_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("webhook_id", sa.String(), nullable=False),
+        sa.Column("message_id", sa.String(), nullable=False),
+        sa.Column("event_id", sa.BigInteger(), nullable=True),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=True),
+        sa.Column("ordered_user_id", sa.Uuid(), nullable=True),
+        sa.Column("body", sa.String(), nullable=False),
+        sa.Column("status", sa.String(length=40), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("first_tried_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer_status", sa.Integer(), nullable=True),
+        sa.Column("error", sa.String(), nullable=True),
+        sa.Column("attempts", sa.JSON(), nullable=False),
+        sa.Column("is_replay", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"],
+            ["webhooks.id"],
+            name=op.f("fk_webhook_deliveries_webhook_id_webhooks"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
+    )
+    with op.batch_alter_table("webhook_deliveries", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_webhook_deliveries_created_at_webhook_deliveries_id"),
+            ["created_at", "id"],
+            unique=False,
+        )
+        batch_op.create_index(
+            "ix_webhook_deliveries_pending",
+            ["due_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("status IN ('waiting', 'sending')"),
+            postgresql_where=sa.text("status IN ('waiting', 'sending')"),
+        )
+        batch_op.create_index(
+            "ix_webhook_deliveries_pending_of_user",
+            ["webhook_id", "ordered_user_id", "event_id"],
+            unique=False,
+            sqlite_where=sa.text("status IN ('waiting', 'sending')"),
+            postgresql_where=sa.text("status IN ('waiting', 'sending')"),
+        )
+        batch_op.create_index(
+            batch_op.f(
+                "ix_webhook_deliveries_webhook_id_webhook_deliveries_created_at_webhook_deliveries_id"
+            ),
+            ["webhook_id", "created_at", "id"],
+            unique=False,
+        )
 
     op.create_table(
         "administrator_roles",
@@ -1443,6 +1532,25 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_administrator_roles_organization_id"))
 
     op.drop_table("administrator_roles")
+    with op.batch_alter_table("webhook_deliveries", schema=None) as batch_op:
+        batch_op.drop_index(
+            batch_op.f(
+                "ix_webhook_deliveries_webhook_id_webhook_deliveries_created_at_webhook_deliveries_id"
+            )
+        )
+        batch_op.drop_index(
+            "ix_webhook_deliveries_pending_of_user",
+            sqlite_where=sa.text("status IN ('waiting', 'sending')"),
+            postgresql_where=sa.text("status IN ('waiting', 'sending')"),
+        )
+        batch_op.drop_index(
+            "ix_webhook_deliveries_pending",
+            sqlite_where=sa.text("status IN ('waiting', 'sending')"),
+            postgresql_where=sa.text("status IN ('waiting', 'sending')"),
+        )
+        batch_op.drop_index(batch_op.f("ix_webhook_deliveries_created_at_webhook_deliveries_id"))
+
+    op.drop_table("webhook_deliveries")
     with op.batch_alter_table("trusted_browsers", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_trusted_browsers_user_id"))
 
@@ -1461,6 +1569,12 @@ def downgrade() -> None:
 
     op.drop_table("bypass_codes")
     op.drop_table("administrators")
+    with op.batch_alter_table("webhooks", schema=None) as batch_op:
+        batch_op.drop_index(
+            batch_op.f("ix_webhooks_organization_id_webhooks_created_at_webhooks_id")
+        )
+
+    op.drop_table("webhooks")
     with op.batch_alter_table("users", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_users_phone_number_alone",

@@ -89,6 +89,8 @@ class Web:
     status: int = 200
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
+    decides: Callable[[Came], int] | None = None
+    """The status for each request, if it is not always the same."""
 
     def answers(self, status: int, body: bytes | dict[str, Any] = b"{}", **headers: str) -> None:
         self.status, self.headers = status, headers
@@ -106,9 +108,10 @@ def web(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            made.came.append(Came(self.command, self.path, headers, body))
+            came = Came(self.command, self.path, headers, body)
+            made.came.append(came)
             with contextlib.suppress(OSError):
-                self.send_response(made.status)
+                self.send_response(made.decides(came) if made.decides else made.status)
                 for name, value in made.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(made.body)))

@@ -23,6 +23,8 @@ WORDS = {
     Permission.WRITE_GATEWAY_SESSIONS: "Open gateway sessions and redeem results",
     Permission.READ_EVENTS: "Read what happened to a user",
     Permission.READ_MESSAGES: "Read captured messages of the sandbox, codes too",
+    Permission.READ_WEBHOOKS: "See webhooks",
+    Permission.WRITE_WEBHOOKS: "Create and delete webhooks, which tell of every event",
     Permission.READ_CONNECTIONS: "See how methods are set",
     Permission.WRITE_CONNECTIONS: "Change how methods are set",
     Permission.READ_APPLICATIONS: "See applications",

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.factors.base import Reason
-from app.models import Event, Role, SendScope
+from app.models import Event, Role
 from app.services.audit import EventKind
+from app.web.admin.event_terms import CAPS, CAUSES, CHANNELS, REFUSALS
 
 OK, WARN, BAD, PLAIN = "ok", "warn", "bad", ""
 TONES = (OK, WARN, BAD, PLAIN)
@@ -183,50 +183,16 @@ WORDS: dict[EventKind, Words] = {
         "Verified a moment ago, which counted once more", PLAIN, ": {method}"
     ),
     EventKind.VERIFICATION_REFUSED: Words("Code refused", BAD, ": {refusal}, {method}"),
+    EventKind.WEBHOOK_CREATED: Words("Webhook added", WARN, ": {name}"),
+    EventKind.WEBHOOK_DELETED: Words("Webhook deleted", WARN, ": {name}"),
+    EventKind.WEBHOOK_REPLAYED: Words("Event sent to a webhook again", PLAIN, ": {name}, {code}"),
+    EventKind.WEBHOOK_SECRET_REPLACED: Words("Secret of a webhook replaced", WARN, ": {name}"),
+    EventKind.WEBHOOK_SWITCHED_OFF: Words("Webhook switched off", BAD, ": {name}, {cause}"),
+    EventKind.WEBHOOK_SWITCHED_ON: Words("Webhook switched on", WARN, ": {name}"),
+    EventKind.WEBHOOK_TESTED: Words("Test sent to a webhook", PLAIN, ": {name}"),
+    EventKind.WEBHOOK_UPDATED: Words("Webhook changed", WARN, ": {name}, {changed}"),
 }
 """What happened, in the order of `EventKind`; add yours when you add a kind."""
-
-REFUSALS = {
-    Reason.MALFORMED.value: "not a code at all",
-    Reason.WRONG.value: "wrong code",
-    Reason.REPLAYED.value: "code used before",
-    Reason.CLOCK_OFF.value: "clock of the device off",
-    Reason.LOCKED.value: "locked",
-    Reason.SUSPENDED.value: "suspended",
-    Reason.RECOVERY_LIMITED.value: "second recovery code in 24 hours",
-    Reason.REENROLLMENT_LIMIT.value: "too many re-enrollments",
-    Reason.EXPIRED.value: "too late",
-    Reason.TOO_MANY.value: "too many wrong codes",
-    Reason.COOLDOWN.value: "too soon after the last one",
-    Reason.SEND_LIMIT.value: "too many messages",
-    Reason.BUDGET_SPENT.value: "budget spent",
-    Reason.COUNTRY_NOT_ALLOWED.value: "country not allowed",
-    Reason.NUMBER_REFUSED.value: "number of a kind that gets no messages",
-    Reason.CHANNEL_OFF.value: "channel off",
-    Reason.NOT_VOUCHED.value: "nobody vouched for the user",
-    Reason.TOO_WEAK.value: "less than the application asked",
-    Reason.ALREADY_ENROLLED.value: "set up before",
-    Reason.NOT_ALLOWED.value: "model of security key not allowed",
-    Reason.COPIED.value: "possible copy of a passkey",
-}
-"""Why an answer or a message was refused, by the `reason` in an event's detail."""
-
-CAPS = {
-    SendScope.NUMBER.value: "to one recipient in a day",
-    SendScope.USER.value: "to one user in a day",
-    SendScope.ADDRESS.value: "for one address in an hour",
-    SendScope.PREFIX.value: "to numbers that begin alike in an hour",
-    SendScope.ORGANIZATION.value: "for the organization in a day",
-}
-"""Of what there were too many messages, by the `limit` in an event's detail."""
-
-CHANNELS = {
-    "sms": "text message",
-    "whatsapp": "WhatsApp",
-    "voice": "phone call",
-    "email": "email",
-}
-"""Ways of a message, by the `channel` in an event's detail."""
 
 SUBJECTS = {
     "administrator": "Administrators",
@@ -260,6 +226,7 @@ SUBJECTS = {
     "trusted_browser": "Trusted browsers",
     "user": "Users",
     "verification": "Verifications",
+    "webhook": "Webhooks",
 }
 """What the first half of a kind is called as the heading of its group."""
 
@@ -289,6 +256,8 @@ def _told(detail: Mapping[str, Any]) -> dict[str, str]:
     if reason := told.get("reason"):
         of_what = CAPS.get(told.get("limit", ""), "")
         told["refusal"] = f"{REFUSALS.get(reason, reason.replace('_', ' '))} {of_what}".strip()
+    if cause := told.get("cause"):
+        told["cause"] = CAUSES.get(cause, cause)
     if channel := told.get("channel"):
         told["way"] = CHANNELS.get(channel, channel)
     if told.get("role") == Role.HELPDESK.value:

@@ -21,6 +21,7 @@ from app.web.api_v2 import (
     totp_connections,
     totp_enrollments,
     users,
+    webhooks,
 )
 from app.web.support.forms import csrf
 
@@ -39,6 +40,7 @@ PARTS = (
     passkeys,
     gateway_sessions,
     magic_link_challenges,
+    webhooks,
 )
 
 MOST_BYTES = 1024 * 1024

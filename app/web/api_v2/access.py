@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from flask import Response, make_response, request
+from flask import Response, g, make_response, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
@@ -22,6 +22,7 @@ from app.web.support import actor, services
 from app.web.support.address_limits import count_key, count_stranger
 
 P = ParamSpec("P")
+T = TypeVar("T")
 View = Callable[Concatenate[Session, "Caller", P], Answer | ResponseReturnValue]
 StreamedView = Callable[Concatenate["Caller", P], Answer]
 
@@ -119,10 +120,13 @@ def call(
     status: int = 200,
     refusals: tuple[str, ...] = (),
     applications: bool = False,
+    prepare: Callable[[], object] | None = None,
 ) -> Callable[[View[P]], Callable[P, ResponseReturnValue]]:
     """Make a view a call of the API: one transaction, and a caller that proved itself.
 
-    See `Operation` for the arguments.
+    Args:
+        prepare: does before the transaction what takes long, as to look a name up, for a caller
+            that proved itself; `prepared` returns what it found. See `Operation` for the others.
     """
     operation = Operation(
         permission=permission,
@@ -144,8 +148,14 @@ def call(
                 return make_response(answered(view(tx, caller, *args, **kwargs), status))
 
             if may_repeat():
-                return answer_once(lambda tx: _admitted(tx, operation).client_id, work)
+                return answer_once(
+                    lambda tx: _admitted(tx, operation).client_id, work, lambda: _prepare(prepare)
+                )
             database = services().database
+            if prepare is not None:
+                with database.reading() as tx:
+                    _admitted(tx, operation)
+                _prepare(prepare)
             reads = request.method in {"GET", "HEAD"}
             with database.reading() if reads else database.writing() as tx:
                 return work(tx)
@@ -192,6 +202,19 @@ def streamed(
         return declared(operation)(wrapped)
 
     return decorate
+
+
+def prepared(kind: type[T]) -> T:
+    """Return what was prepared for this call, which is of this kind."""
+    found = g.prepared
+    if not isinstance(found, kind):
+        raise TypeError(f"the call prepares no {kind.__name__}")
+    return found
+
+
+def _prepare(prepare: Callable[[], object] | None) -> None:
+    if prepare is not None:
+        g.prepared = prepare()
 
 
 def answered(answer: Answer | ResponseReturnValue, status: int = 200) -> ResponseReturnValue:

@@ -112,6 +112,7 @@ ERRORS: dict[str, ErrorType] = {
     "too_many_rows": ErrorType(
         422, "The file has more rows than one import takes; those before were imported."
     ),
+    "too_many_webhooks": ErrorType(422, "There are as many webhooks as there may be."),
     "totp_connection_inactive": ErrorType(422, "The organization's TOTP connection is off."),
     "unauthorized": ErrorType(401, "The credentials are missing, wrong, expired or blocked."),
     "unsupported_media_type": ErrorType(415, "The body is of a kind that this call does not read."),

@@ -33,6 +33,7 @@ _TITLES = {
     "gateway_sessions": "Gateway sessions",
     "magic_link_challenges": "Magic links",
     "messages": "Captured messages",
+    "webhooks": "Webhooks",
 }
 
 

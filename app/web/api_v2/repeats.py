@@ -21,12 +21,17 @@ def may_repeat() -> bool:
     return request.method == "POST" and HEADER in request.headers
 
 
-def answer_once(admit: Callable[[Session], str], work: Callable[[Session], Response]) -> Response:
+def answer_once(
+    admit: Callable[[Session], str],
+    work: Callable[[Session], Response],
+    prepare: Callable[[], object],
+) -> Response:
     """Do the work and keep its answer, or return what was answered before.
 
     Args:
         admit: returns the `client_id` of the caller, or refuses.
         work: does what is asked, and returns the answer.
+        prepare: what is done before it, in no transaction.
 
     Raises:
         Refusal: of `admit`, or `idempotency_key_invalid`, `idempotency_key_reused`,
@@ -38,6 +43,7 @@ def answer_once(admit: Callable[[Session], str], work: Callable[[Session], Respo
         headers = {REPLAYED: "true"}
         return Response(found.body, found.status, headers, mimetype="application/json")
     try:
+        prepare()
         with services().database.writing() as tx:
             response = work(tx)
             _keep(tx, found, response)

@@ -24,7 +24,7 @@ from app.web.api_v2.errors import (
     error_types,
 )
 from app.web.support.error_pages import _CODES
-from tests.actors import Reply
+from tests.actors import Reply, keep_secret
 from tests.conftest import ONE_DATABASE, REDIRECT_URI, ROOT, Harbor, stage
 from tests.web.api_v2.headless import (
     by_sms,
@@ -298,6 +298,15 @@ def too_many_rows(harbor: Harbor) -> Reply:
 
 
 @provokes
+def too_many_webhooks(harbor: Harbor) -> Reply:
+    body = {"name": "a", "event_codes": ["*"], "target_url": "https://93.184.216.34/"}
+    for _ in range(20):
+        made = harbor.backend.calls("POST", "/webhooks", json=body)
+        keep_secret(made.json["signature_key"])
+    return harbor.backend.calls("POST", "/webhooks", json=body)
+
+
+@provokes
 def totp_connection_inactive(harbor: Harbor) -> Reply:
     harbor.backend.calls("PUT", "/org/harbor/totp-connection", json={"active": False})
     return enrolls(harbor)
@@ -412,6 +421,9 @@ ELSEWHERE = {
             "verification_required",
         ),
         "API v1 has a list of its own",
+    ),
+    **dict.fromkeys(
+        ("delivery_pending", "webhook_off"), "what went to a webhook is in the admin area"
     ),
     "too_early": "a vendor reports of a message",
     "domain_taken": "the command line alone lets somebody choose a domain",

@@ -120,7 +120,11 @@ def values(harbor: Harbor) -> dict[str, str]:
     confirms(harbor, harbor.code(phone))
     found = harbor.backend.calls("GET", f"/org/harbor/users/{harbor.ada}/authenticators").json
     session = harbor.notes.opens(harbor.ada)["id"]
+    body = {"name": "a", "event_codes": ["*"], "target_url": "https://93.184.216.34/"}
+    webhook = harbor.backend.calls("POST", "/webhooks", json=body)
+    keep_all(webhook)
     return {
+        "webhook_id": webhook.json["id"],
         "domain": "harbor",
         "id_or_email": harbor.ada,
         "user_id": harbor.ada,
@@ -174,6 +178,7 @@ def filled(harbor: Harbor, call: dict[str, Any], example: Any) -> Any:
         "79cef058-530c-4c19-a12d-ff57ff5e592b": harbor.backend.client_secret,
         "5f0c9a5e-54ff-4a5f-8a3e-6b4a5a8a5b0e": harbor.notes.client_id,
     }
+    real["https://hooks.example.com/gatehouse"] = "https://93.184.216.34/gatehouse"
     if "magic_link_challenges" in call["tags"]:
         real["emilie@communitiz-app.co"] = "ada@harbor.example"
         real["communitiz-app"] = "harbor"
@@ -203,7 +208,7 @@ def keep_all(reply: Reply) -> None:
     """Keep what must not be logged, whichever answer it stands in."""
     if not reply.text.startswith("{"):
         return
-    for name in ("access_token", "client_secret", "recovery_codes", "code"):
+    for name in ("access_token", "client_secret", "signature_key", "recovery_codes", "code"):
         if isinstance(told := reply.json.get(name), str):
             for secret in told.split():
                 keep_secret(secret)

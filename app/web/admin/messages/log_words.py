@@ -55,6 +55,7 @@ NAMES = {
     "user_suspended": "Notice: account suspended",
     "user_suspension_lifted": "Notice: suspension lifted",
     "user_unlocked": "Notice: account unlocked",
+    "webhook_off": "Notice: webhook switched off",
 }
 """What each text of `templates/messages` is, when it is sent."""
 
