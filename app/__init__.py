@@ -8,7 +8,17 @@ from flask import Flask
 
 from app.clock import Clock
 from app.config import Config, load
-from app.web import admin, api_v1, api_v2, brand, gateway, health, provider_reports, well_known
+from app.web import (
+    admin,
+    api_v1,
+    api_v2,
+    brand,
+    cryptr,
+    gateway,
+    health,
+    provider_reports,
+    well_known,
+)
 from app.web.support import (
     access_log,
     address_limits,
@@ -38,6 +48,7 @@ def create_app(config: Config | None = None, *, clock: Clock | None = None) -> F
     habits = (access_log, hosts, address_limits, headers, forms, locale, pages, branding)
     for habit in (*habits, error_pages):
         habit.init_app(app, config)
-    for door in (health, well_known, brand, provider_reports, gateway, api_v1, api_v2, admin):
+    doors = (health, well_known, brand, provider_reports, gateway, cryptr, api_v1, api_v2, admin)
+    for door in doors:
         door.init_app(app)
     return app

@@ -19,6 +19,7 @@ from app.services.answers import Answers
 from app.services.api_keys import ApiKeys
 from app.services.applications import Applications
 from app.services.appointments import Appointments
+from app.services.arrivals import Arrivals
 from app.services.attention import Attention
 from app.services.audit import Audit
 from app.services.audit_search import AuditSearch
@@ -33,6 +34,8 @@ from app.services.contact_codes import ContactCodes
 from app.services.contact_methods import ContactMethods
 from app.services.contact_notices import ContactNotices
 from app.services.contacts import Contacts
+from app.services.cryptr_entries import CryptrEntries
+from app.services.cryptr_tokens import CryptrTokens
 from app.services.delivery import Delivery
 from app.services.directory import Directory
 from app.services.enrollment import Enrollment
@@ -171,6 +174,9 @@ class Services:
     answers: Answers
     magic_link_challenges: MagicLinkChallenges
     magic_links: MagicLinks
+    arrivals: Arrivals
+    cryptr_entries: CryptrEntries
+    cryptr_tokens: CryptrTokens
     visits: Visits
     means: Means
     visit_browsers: VisitBrowsers
@@ -267,6 +273,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         authorization_codes,
         audit,
     )
+    subjects = Subjects(organizations, directory)
     administration = Administration(config, organizations, applications, method_settings)
     administrator_events = AdministratorEvents(audit)
     administrator_sessions = AdministratorSessions(clock, vault, administrator_events)
@@ -348,7 +355,21 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         brands=Brands(clock, organizations, audit),
         directory=directory,
         applications=applications,
-        subjects=Subjects(organizations, directory),
+        subjects=subjects,
+        arrivals=Arrivals(
+            config,
+            clock,
+            vault,
+            directory,
+            gateway_sessions,
+            provider_accounts,
+            sending_limits,
+            delivery,
+            limits,
+            audit,
+        ),
+        cryptr_entries=CryptrEntries(config, applications, subjects),
+        cryptr_tokens=CryptrTokens(config, clock, signing_keys, authorization_codes),
         api_keys=ApiKeys(clock, vault, audit),
         signing_keys=signing_keys,
         tokens=tokens,

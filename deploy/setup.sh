@@ -3,7 +3,7 @@
 #
 #   deploy/setup.sh runtime    what the server needs
 #   deploy/setup.sh dev        and what the tests and checks need
-#   deploy/setup.sh browser    a Chromium, oathtool and curl for the tests, after dev
+#   deploy/setup.sh browser    a Chromium, oathtool, curl and npm for the tests, after dev
 #
 # PYTHON names the Python to use; without it, the first of 3.11 or newer is taken.
 set -euo pipefail
@@ -23,7 +23,10 @@ main() {
     case "${1:-}" in
         runtime) install deploy/requirements.lock deploy/requirements-dev.lock ;;
         dev) install deploy/requirements-dev.lock ;;
-        browser) exec "$VENV_PYTHON" tests/browser/chromium.py ;;
+        browser)
+            "$VENV_PYTHON" tests/browser/chromium.py
+            "$VENV_PYTHON" tests/browser/packages.py
+            ;;
         *) die "usage: deploy/setup.sh runtime|dev|browser" ;;
     esac
 }

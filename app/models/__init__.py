@@ -8,12 +8,14 @@ from app.models.administrator import (
 )
 from app.models.api_key import Api, ApiKey
 from app.models.application import Application, Door
+from app.models.arrival import Arrival
 from app.models.authenticator import Authenticator, AuthenticatorStatus
 from app.models.authorization_code import AuthorizationCode
 from app.models.brand import Brand
 from app.models.bypass_code import BypassCode
 from app.models.challenge import Challenge
 from app.models.counted_day import CountedDay
+from app.models.cryptr_client import CryptrClient
 from app.models.enrollment_invitation import EnrollmentInvitation
 from app.models.event import Event
 from app.models.freeze_link import FreezeLink
@@ -56,6 +58,7 @@ __all__ = [
     "Api",
     "ApiKey",
     "Application",
+    "Arrival",
     "Authenticator",
     "AuthenticatorStatus",
     "AuthorizationCode",
@@ -63,6 +66,7 @@ __all__ = [
     "BypassCode",
     "Challenge",
     "CountedDay",
+    "CryptrClient",
     "DeliveryStatus",
     "Door",
     "EnrollmentInvitation",

@@ -60,6 +60,7 @@ class Answers:
         self._authorization_codes = authorization_codes
         self._tells: dict[Door, Callable[[Session, GatewaySession], Fields]] = {
             Door.REST: self._tell_rest,
+            Door.CRYPTR: self._tell_cryptr,
         }
 
     def answer(self, tx: Session, session: GatewaySession) -> Answer:
@@ -80,6 +81,19 @@ class Answers:
         """Return `state`, `session_id` (`request_id` if it rests on a magic link), and the end."""
         told = self._handed_over(tx, session) or self._error(session)
         return {**_state(session), **_reference(tx, session), **told}
+
+    def _tell_cryptr(self, tx: Session, session: GatewaySession) -> Fields:
+        """Return what the SPA SDK reads (api-facts a.10); `authorization_id` is the result's id."""
+        told = self._handed_over(tx, session)
+        result = self._tokens.deliverable(tx, session) if told else None
+        ended = {"authorization_id": str(result.id), **told} if result else self._error(session)
+        domain = session.user.organization.domain
+        return {
+            **_state(session),
+            **ended,
+            "organization_domain": domain,
+            "request_id": session.id,
+        }
 
     def _error(self, session: GatewaySession) -> Fields:
         status = self._gateway_sessions.status(session)

@@ -104,6 +104,7 @@ class EventKind(StrEnum):
     USER_DELETED = "user:deleted"
     USER_FREEZE_LIFTED = "user:freeze_lifted"
     USER_FROZEN = "user:frozen"
+    USER_IDENTIFIED = "user:identified"
     USER_SUSPENDED = "user:suspended"
     USER_SUSPENSION_LIFTED = "user:suspension_lifted"
     USER_UNLOCKED = "user:unlocked"

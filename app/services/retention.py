@@ -13,7 +13,15 @@ from app.clock import Clock
 from app.config import Config
 from app.db import Database, lock, touched_one
 from app.errors import Invalid
-from app.models import Event, Message, MessageStatus, Organization, Seal, WebhookDelivery
+from app.models import (
+    Arrival,
+    Event,
+    Message,
+    MessageStatus,
+    Organization,
+    Seal,
+    WebhookDelivery,
+)
 from app.services import send_counts
 from app.services.audit import SYSTEM, Actor, Audit, EventKind
 from app.services.seals import BATCH, Seals, ids_of, in_groups
@@ -23,6 +31,7 @@ SHORTEST, LONGEST = 30, 3650
 
 _SEALS_AT_ONCE = 100
 _MESSAGES_AT_ONCE = 5_000
+_ARRIVALS_KEPT = timedelta(days=1)
 _ENDED = (
     MessageStatus.CAPTURED,
     MessageStatus.SENT,
@@ -95,8 +104,8 @@ class Retention:
     def purge(self) -> bool:
         """Delete some of the events that are older than their organization keeps them.
 
-        Old messages, old deliveries to webhooks, and counts of messages that nobody asks for any
-        more, go with them.
+        Old messages, old deliveries to webhooks, counts of messages that nobody asks for any more,
+        and arrivals go with them.
 
         Returns:
             Whether there may be more to delete at once.
@@ -107,7 +116,12 @@ class Retention:
             )
             asked = tx.execute(limited.order_by(Organization.id)).all()
         more = [self._purge_some(owner, max(days or SHORTEST, SHORTEST)) for owner, days in asked]
-        others = (self._purge_messages(), self._purge_webhooks(), self._purge_counts())
+        others = (
+            self._purge_messages(),
+            self._purge_webhooks(),
+            self._purge_counts(),
+            self._purge_arrivals(),
+        )
         return any([*more, *others])
 
     def _purge_messages(self) -> bool:
@@ -127,6 +141,15 @@ class Retention:
         gone = sa.delete(WebhookDelivery).where(
             WebhookDelivery.id.in_(oldest.limit(_MESSAGES_AT_ONCE))
         )
+        with self._database.writing() as tx:
+            done = tx.execute(gone, execution_options={"synchronize_session": False})
+        return int(done.rowcount) >= _MESSAGES_AT_ONCE  # type: ignore[attr-defined]
+
+    def _purge_arrivals(self) -> bool:
+        """Delete arrivals that were over a day ago: addresses of people who may be no users."""
+        until = self._clock.now() - _ARRIVALS_KEPT
+        old = sa.select(Arrival.id).where(Arrival.expires_at < until).limit(_MESSAGES_AT_ONCE)
+        gone = sa.delete(Arrival).where(Arrival.id.in_(old))
         with self._database.writing() as tx:
             done = tx.execute(gone, execution_options={"synchronize_session": False})
         return int(done.rowcount) >= _MESSAGES_AT_ONCE  # type: ignore[attr-defined]

@@ -281,6 +281,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organization_id", "day", name=op.f("pk_counted_days")),
     )
     op.create_table(
+        "cryptr_clients",
+        sa.Column("application_id", sa.Uuid(), nullable=False),
+        sa.Column("identifies_by_link", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["applications.id"],
+            name=op.f("fk_cryptr_clients_application_id_applications"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("application_id", name=op.f("pk_cryptr_clients")),
+    )
+    op.create_table(
         "import_jobs",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -696,6 +708,52 @@ def upgrade() -> None:
         sa.UniqueConstraint("email_key", name=op.f("uq_administrators_email_key")),
         sa.UniqueConstraint("user_id", name=op.f("uq_administrators_user_id")),
     )
+    op.create_table(
+        "arrivals",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("application_id", sa.Uuid(), nullable=False),
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=True),
+        sa.Column("email", sa.String(), nullable=False),
+        sa.Column("redirect_uri", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("locale", sa.String(), nullable=True),
+        sa.Column("asked", sa.JSON(), nullable=False),
+        sa.Column("browser_hash", sa.String(), nullable=False),
+        sa.Column("token_hash", sa.String(), nullable=True),
+        sa.Column("code_hash", sa.String(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["applications.id"],
+            name=op.f("fk_arrivals_application_id_applications"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_arrivals_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_arrivals_user_id_users"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_arrivals")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_arrivals_token_hash")),
+    )
+    with op.batch_alter_table("arrivals", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_arrivals_application_id"), ["application_id"], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_arrivals_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_arrivals_organization_id"), ["organization_id"], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_arrivals_user_id"), ["user_id"], unique=False)
+
     op.create_table(
         "bypass_codes",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -1568,6 +1626,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_bypass_codes_user_id"))
 
     op.drop_table("bypass_codes")
+    with op.batch_alter_table("arrivals", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_arrivals_user_id"))
+        batch_op.drop_index(batch_op.f("ix_arrivals_organization_id"))
+        batch_op.drop_index(batch_op.f("ix_arrivals_expires_at"))
+        batch_op.drop_index(batch_op.f("ix_arrivals_application_id"))
+
+    op.drop_table("arrivals")
     op.drop_table("administrators")
     with op.batch_alter_table("webhooks", schema=None) as batch_op:
         batch_op.drop_index(
@@ -1651,6 +1716,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_import_jobs_organization_id"))
 
     op.drop_table("import_jobs")
+    op.drop_table("cryptr_clients")
     op.drop_table("counted_days")
     op.drop_table("brands")
     op.drop_table("application_organizations")

@@ -18,8 +18,8 @@ _IN_PLAYWRIGHTS_CACHE = (
     "chromium-*/chrome-linux*/chrome",
     "chromium-*/chrome-mac*/*.app/Contents/MacOS/*",
 )
-_TOOLS = ("oathtool", "curl")
-_HOMEBREW_NAMES = {"chromium": "--cask chromium", "oathtool": "oath-toolkit"}
+_TOOLS = ("oathtool", "curl", "npm")
+_HOMEBREW_NAMES = {"chromium": "--cask chromium", "oathtool": "oath-toolkit", "npm": "node"}
 
 
 def find() -> str | None:

@@ -174,6 +174,7 @@ WORDS: dict[EventKind, Words] = {
     EventKind.USER_FROZEN: Words(
         "User says that a change was not theirs, and froze everything", BAD, ": {notice}"
     ),
+    EventKind.USER_IDENTIFIED: Words("User identified by a mailed link", PLAIN, ": {by}"),
     EventKind.USER_SUSPENDED: Words("User suspended", WARN),
     EventKind.USER_SUSPENSION_LIFTED: Words("Suspension of the user lifted", WARN),
     EventKind.USER_UNLOCKED: Words("User unlocked", WARN),

@@ -24,6 +24,8 @@ _limiter = Limiter(key_func=lambda: request.remote_addr or "", storage_uri="memo
 _OF_STRANGERS = {
     "gateway",
     "magic_link",
+    "cryptr",
+    "cryptr_link",
     "enrollment_invitation",
     "admin_sign_in",
     "admin_invitation",

@@ -26,7 +26,7 @@ from app.errors import Refusal
 from app.web.support import services
 
 _log = structlog.get_logger("gatehouse")
-_PROGRAMS = ("/api/", "/oauth/", "/.well-known/", "/healthz", "/readyz")
+_PROGRAMS = ("/api/", "/oauth/", "/org/", "/t/", "/.well-known/", "/healthz", "/readyz")
 _CODES = {
     400: "bad_request",
     401: "unauthorized",
