@@ -14,6 +14,7 @@ from app.web import (
     api_v2,
     brand,
     cryptr,
+    entra,
     gateway,
     health,
     provider_reports,
@@ -48,7 +49,7 @@ def create_app(config: Config | None = None, *, clock: Clock | None = None) -> F
     habits = (access_log, hosts, address_limits, headers, forms, locale, pages, branding)
     for habit in (*habits, error_pages):
         habit.init_app(app, config)
-    doors = (health, well_known, brand, provider_reports, gateway, cryptr, api_v1, api_v2, admin)
-    for door in doors:
+    ours = (health, well_known, brand, provider_reports, gateway, api_v1, api_v2, admin)
+    for door in (*ours, cryptr, entra):
         door.init_app(app)
     return app

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode, urlsafe_b64encode
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, cast
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeyParameters, KeySet, OKPKey, RSAKey
 from joserfc.registry import HeaderParameter
 
+from app.certificates import self_signed
+
 Algorithm = Literal["ES256", "RS256", "Ed25519"]
 ALGORITHMS: tuple[Algorithm, ...] = ("ES256", "RS256", "Ed25519")
 _ISSUER = HeaderParameter("Issuer", "str")
 _REGISTRY = jws.JWSRegistry({"iss": _ISSUER}, algorithms=list(ALGORITHMS))
+_FEWEST_BITS = 2048
+"""Of an RSA key of somebody else's."""
 
 PrivateKey = ECKey | RSAKey | OKPKey
 Claims = dict[str, Any]
@@ -22,6 +31,10 @@ Claims = dict[str, Any]
 
 class BadToken(Exception):
     """A token is not one of ours, was changed, or is of another kind."""
+
+
+class UnknownKid(BadToken):
+    """A token was signed with a key that we don't have."""
 
 
 def generate_key(algorithm: Algorithm) -> PrivateKey:
@@ -44,6 +57,25 @@ def export_private(key: PrivateKey) -> bytes:
 def export_public(key: PrivateKey) -> dict[str, Any]:
     """Return what the world may know of the key (RFC 7517)."""
     return cast(dict[str, Any], key.as_dict(private=False))
+
+
+def certified(key: PrivateKey, *, at: datetime) -> dict[str, Any]:
+    """Return what `export_public` does, with a new certificate over it (RFC 7517 4.7, 4.8).
+
+    Raises:
+        TypeError: it is no RSA key.
+    """
+    private = key.private_key
+    if not isinstance(private, RSAPrivateKey):
+        raise TypeError("a certificate is made over RSA keys alone")
+    certificate = self_signed(private, at=at)
+    # The field's own digest, a name for the certificate; nothing rests on it.
+    digest = certificate.fingerprint(SHA1())  # noqa: S303
+    return {
+        **export_public(key),
+        "x5c": [b64encode(certificate.public_bytes(Encoding.DER)).decode()],
+        "x5t": urlsafe_b64encode(digest).rstrip(b"=").decode(),
+    }
 
 
 @lru_cache(maxsize=8)
@@ -106,3 +138,40 @@ def verify(token: str, *, typ: str, keys: list[dict[str, Any]]) -> Claims:
     except (JoseError, StopIteration, ValueError, TypeError, RecursionError) as error:
         raise BadToken from error
     return decoded.claims
+
+
+def verifies_rs256(key: Any) -> bool:
+    """Tell whether somebody else's key (RFC 7517) is a public one that RS256 can be checked by."""
+    try:
+        wanted = isinstance(key, dict) and key.get("use", "sig") == "sig" and key["kty"] == "RSA"
+        if not wanted or not isinstance(key["kid"], str) or key.get("alg", "RS256") != "RS256":
+            return False
+        made = RSAKey.import_key({name: key[name] for name in ("kty", "n", "e")})
+    except (JoseError, KeyError, ValueError, TypeError):
+        return False
+    return "d" not in key and made.public_key.key_size >= _FEWEST_BITS
+
+
+def verify_rs256(token: str, *, keys: list[dict[str, Any]]) -> tuple[Claims, dict[str, Any]]:
+    """Return the claims of a token that one of somebody else's keys signed, and that key.
+
+    Found and judged as in `verify`, but for `typ`, which is JWT or left out. Neither are times.
+
+    Args:
+        keys: each of which `verifies_rs256`.
+
+    Raises:
+        UnknownKid: it names a key that is not among these.
+        BadToken: whatever else is wrong with it.
+    """
+    told = header(token)
+    if told.get("alg") != "RS256" or told.get("typ", "JWT") != "JWT" or "crit" in told:
+        raise BadToken
+    key = next((key for key in keys if key["kid"] == told.get("kid")), None)
+    if key is None:
+        raise UnknownKid
+    try:
+        public = RSAKey.import_key({name: key[name] for name in ("kty", "n", "e")})
+        return jwt.decode(token, public, algorithms=["RS256"]).claims, key
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
+        raise BadToken from error

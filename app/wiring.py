@@ -40,6 +40,7 @@ from app.services.delivery import Delivery
 from app.services.directory import Directory
 from app.services.enrollment import Enrollment
 from app.services.enrollment_invitations import EnrollmentInvitations
+from app.services.entra_connections import EntraConnections
 from app.services.freeze_links import FreezeLinks
 from app.services.freezes import Freezes
 from app.services.gateway_sessions import GatewaySessions
@@ -138,6 +139,7 @@ class Services:
     directory: Directory
     applications: Applications
     subjects: Subjects
+    entra_connections: EntraConnections
     api_keys: ApiKeys
     signing_keys: SigningKeys
     tokens: Tokens
@@ -370,6 +372,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         ),
         cryptr_entries=CryptrEntries(config, applications, subjects),
         cryptr_tokens=CryptrTokens(config, clock, signing_keys, authorization_codes),
+        entra_connections=EntraConnections(clock, applications, audit),
         api_keys=ApiKeys(clock, vault, audit),
         signing_keys=signing_keys,
         tokens=tokens,

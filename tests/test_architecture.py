@@ -18,6 +18,7 @@ from app.services.assurance import CLASSES, Facts, reached
 from app.services.audit import EventKind
 from tests.actors import Backend, keep_secret
 from tests.conftest import ONE_DATABASE, Harbor
+from tests.entra import connected
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "app").rglob("*.py"))
@@ -253,6 +254,8 @@ CALLERS = {
     "health.ready": ANYONE,
     "provider_reports.report": ANYONE,  # who proves itself by the vendor's signature
     "well_known.jwks": ANYONE,
+    "entra.metadata": ANYONE,
+    "entra.jwks": ANYONE,
     "brand.sheet": ANYONE,  # who knows the digest of what is in it
     "brand.logo": ANYONE,
     "reference.openapi": ANYONE,
@@ -413,6 +416,7 @@ def routes(harbor: Harbor, *callers: str) -> Iterator[tuple[str, str, str]]:
         "organization_domain": "harbor",
         "arrival_id": "none",
         "state": "some-state",
+        "connection_id": connected(harbor).connection_id,
     }
     app = harbor.wire.client.application  # type: ignore[attr-defined]
     for rule in app.url_map.iter_rules():

@@ -17,6 +17,7 @@ from app.models.challenge import Challenge
 from app.models.counted_day import CountedDay
 from app.models.cryptr_client import CryptrClient
 from app.models.enrollment_invitation import EnrollmentInvitation
+from app.models.entra_connection import EntraAccount, EntraCloud, EntraConnection, EntraHint
 from app.models.event import Event
 from app.models.freeze_link import FreezeLink
 from app.models.gateway_session import (
@@ -70,6 +71,10 @@ __all__ = [
     "DeliveryStatus",
     "Door",
     "EnrollmentInvitation",
+    "EntraAccount",
+    "EntraCloud",
+    "EntraConnection",
+    "EntraHint",
     "Environment",
     "Errand",
     "Event",

@@ -29,6 +29,8 @@ class KeyUse(StrEnum):
     """Bearer tokens of the REST API, in the algorithm that clients of the guides insist on."""
     ID_TOKEN = "id_token"  # noqa: S105
     """ID tokens of OpenID Connect, in the algorithm that every client takes."""
+    ENTRA = "entra"
+    """Answers to Microsoft Entra, which knows a key by its certificate, and reads keys daily."""
 
 
 class SigningKey(Base):
@@ -51,6 +53,7 @@ class SigningKey(Base):
     algorithm: Mapped[str]
     state: Mapped[KeyState] = mapped_column(name_of(KeyState))
     public: Mapped[dict[str, Any]]
+    """With its certificate, of a key that has one."""
     private: Mapped[str]
     """Sealed for this row."""
     created_at: Mapped[datetime]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import product
@@ -26,9 +27,31 @@ LEEWAY_SECONDS = 60
 """How far the clock of somebody who checks what we signed may be off."""
 LONGEST_SECONDS = 3600
 """How long the longest-lived token is valid that one of these keys signs."""
-_PUBLISHED_FOR = timedelta(seconds=LONGEST_SECONDS + LEEWAY_SECONDS)
-"""How long a retired key is: until the last token that it signed is over."""
+ENTRA_READS_EVERY = timedelta(hours=24)
+"""So often Microsoft Entra reads our keys anew."""
+ENTRA_LEAD = timedelta(hours=48)
+"""How long one of its keys is published before it signs, as Microsoft asks ("every 2 days")."""
+COMMON = tuple(use for use in KeyUse if use is not KeyUse.ENTRA)
+"""Whose keys stand at the one address of the deployment; Entra's are at its connections'."""
 _RS256: jose.Algorithm = "RS256"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Times:
+    """How long a key is published before it signs, and after it did."""
+
+    before: timedelta
+    after: timedelta
+
+
+_USUAL = _Times(
+    before=timedelta(seconds=JWKS_MAX_AGE_SECONDS),
+    after=timedelta(seconds=LONGEST_SECONDS + LEEWAY_SECONDS),  # its last token is over then
+)
+_TIMES: dict[KeyUse, _Times] = {
+    **dict.fromkeys(COMMON, _USUAL),
+    KeyUse.ENTRA: _Times(before=ENTRA_LEAD, after=ENTRA_READS_EVERY + ENTRA_LEAD),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +60,7 @@ class KeyStanding:
 
     Attributes:
         since: when it came to be in this state.
+        usable_at: from when on one that is next may sign; None for all others.
         published_until: when the world sees it no more; None for one that isn't retired.
         published: whether the world sees it now.
     """
@@ -46,8 +70,22 @@ class KeyStanding:
     algorithm: str
     state: KeyState
     since: datetime
+    usable_at: datetime | None
     published_until: datetime | None
     published: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotation:
+    """What a rotation came to.
+
+    Attributes:
+        active: the key that signs results from now on.
+        waiting: uses that go on with the key that they had, and when their next one may sign.
+    """
+
+    active: SigningKey
+    waiting: Mapping[KeyUse, datetime]
 
 
 class SigningKeys:
@@ -72,37 +110,47 @@ class SigningKeys:
                 made = True
         return made
 
-    def rotate(self, tx: Session, actor: Actor, *, at_once: bool = False) -> SigningKey:
+    def rotate(self, tx: Session, actor: Actor, *, at_once: bool = False) -> Rotation:
         """Retire the active keys, put the next ones in their place, publish others as next.
 
-        Args:
-            at_once: even if the next key is so young that a relying party may not have seen it.
+        A use whose next key was not published for long enough keeps the one that it has.
 
-        Returns:
-            The key that signs results from now on.
+        Args:
+            at_once: all of them, even if whoever checks what we sign may not have seen the next
+                key.
 
         Raises:
-            Refusal: `next_key_too_young`.
+            Refusal: `next_key_too_young`: that holds for each of them.
         """
-        for use in reversed(KeyUse):
-            following = self._rotate(tx, use, at_once=at_once)
+        waiting = {} if at_once else self._waiting(tx)
+        if len(waiting) == len(KeyUse):
+            raise self._too_young(min(waiting.values()))
+        for use in (one for one in KeyUse if one not in waiting):
+            following = self._rotate(tx, use)
             self._audit.record(
                 tx, EventKind.SIGNING_KEY_ROTATED, actor, kid=following.kid, use=use.value
             )
-        return following
+        return Rotation(active=self._key(tx, KeyUse.RESULT, KeyState.ACTIVE), waiting=waiting)
 
-    def _rotate(self, tx: Session, use: KeyUse, *, at_once: bool) -> SigningKey:
+    def _waiting(self, tx: Session) -> dict[KeyUse, datetime]:
+        """Return the uses whose next key may not sign yet, and from when on it may."""
+        found = {
+            use: self._key(tx, use, KeyState.NEXT).created_at + _TIMES[use].before for use in KeyUse
+        }
+        return {use: at for use, at in found.items() if at > self._clock.now()}
+
+    def _too_young(self, usable_at: datetime) -> Refusal:
+        seconds = int((usable_at - self._clock.now()).total_seconds()) + 1
+        return Refusal(
+            "next_key_too_young",
+            f"The next key was published a moment ago. Wait {seconds} seconds, so that every "
+            "application has seen it, or rotate at once if a key is compromised.",
+            status=409,
+        )
+
+    def _rotate(self, tx: Session, use: KeyUse) -> SigningKey:
         now = self._clock.now()
         following, current = self._key(tx, use, KeyState.NEXT), self._key(tx, use, KeyState.ACTIVE)
-        usable_at = following.created_at + timedelta(seconds=JWKS_MAX_AGE_SECONDS)
-        if now < usable_at and not at_once:
-            seconds = int((usable_at - now).total_seconds()) + 1
-            raise Refusal(
-                "next_key_too_young",
-                f"The next key was published a moment ago. Wait {seconds} seconds, so that every "
-                "application has seen it, or rotate at once if a key is compromised.",
-                status=409,
-            )
         current.state, current.retired_at = KeyState.RETIRED, now
         current.private = ""
         tx.flush()
@@ -115,11 +163,15 @@ class SigningKeys:
         """Return the public keys (RFC 7517): next, active, and retired ones until they are over.
 
         Args:
-            uses: only keys that sign these; none means all.
+            uses: only keys that sign these; none means all at the address of the deployment.
         """
-        still = self._clock.now() - _PUBLISHED_FOR
-        shown = sa.or_(SigningKey.retired_at.is_(None), SigningKey.retired_at > still)
-        found = sa.select(SigningKey).where(shown, SigningKey.use.in_(uses or tuple(KeyUse)))
+        now = self._clock.now()
+        retired = [
+            sa.and_(SigningKey.use == use, SigningKey.retired_at > now - _TIMES[use].after)
+            for use in uses or COMMON
+        ]
+        shown = sa.or_(SigningKey.retired_at.is_(None), *retired)
+        found = sa.select(SigningKey).where(shown, SigningKey.use.in_(uses or COMMON))
         return [key.public for key in tx.scalars(found.order_by(SigningKey.created_at))]
 
     def standing(self, tx: Session) -> list[KeyStanding]:
@@ -141,11 +193,14 @@ class SigningKeys:
                 algorithm=row.algorithm,
                 state=row.state,
                 since=row.retired_at or row.activated_at or row.created_at,
+                usable_at=row.created_at + _TIMES[row.use].before
+                if row.state is KeyState.NEXT
+                else None,
                 published_until=until,
                 published=until is None or until > now,
             )
             for row in tx.execute(found)
-            for until in [row.retired_at + _PUBLISHED_FOR if row.retired_at else None]
+            for until in [row.retired_at + _TIMES[row.use].after if row.retired_at else None]
         ]
 
     def signer(self, tx: Session, use: KeyUse) -> jose.PrivateKey:
@@ -156,7 +211,8 @@ class SigningKeys:
     def _make_key(self, tx: Session, use: KeyUse, state: KeyState) -> None:
         algorithm = self._algorithm if use is KeyUse.RESULT else _RS256
         key, now = jose.generate_key(algorithm), self._clock.now()
-        public = jose.export_public(key)
+        certified = use is KeyUse.ENTRA
+        public = jose.certified(key, at=now) if certified else jose.export_public(key)
         tx.add(
             SigningKey(
                 kid=public["kid"],

@@ -293,6 +293,26 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("application_id", name=op.f("pk_cryptr_clients")),
     )
     op.create_table(
+        "entra_connections",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("application_id", sa.Uuid(), nullable=False),
+        sa.Column("app_id", sa.String(), nullable=False),
+        sa.Column("tenant_ids", sa.JSON(), nullable=False),
+        sa.Column("cloud", sa.String(length=40), nullable=False),
+        sa.Column("pinned_keys", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("links_by_name", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["applications.id"],
+            name=op.f("fk_entra_connections_application_id_applications"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_entra_connections")),
+        sa.UniqueConstraint("application_id", name=op.f("uq_entra_connections_application_id")),
+    )
+    op.create_table(
         "import_jobs",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -776,6 +796,43 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_bypass_codes_user_id"), ["user_id"], unique=False)
 
     op.create_table(
+        "entra_accounts",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("connection_id", sa.Uuid(), nullable=False),
+        sa.Column("tenant_id", sa.String(), nullable=False),
+        sa.Column("object_id", sa.String(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["connection_id"],
+            ["entra_connections.id"],
+            name=op.f("fk_entra_accounts_connection_id_entra_connections"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.id"],
+            name=op.f("fk_entra_accounts_user_id_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_entra_accounts")),
+        sa.UniqueConstraint(
+            "connection_id",
+            "tenant_id",
+            "object_id",
+            name=op.f("uq_entra_accounts_connection_id_tenant_id_object_id"),
+        ),
+        sa.UniqueConstraint(
+            "connection_id",
+            "user_id",
+            "tenant_id",
+            name=op.f("uq_entra_accounts_connection_id_user_id_tenant_id"),
+        ),
+    )
+    with op.batch_alter_table("entra_accounts", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_entra_accounts_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
         "gateway_sessions",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
@@ -1117,6 +1174,35 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             batch_op.f("ix_enrollment_invitations_user_id"), ["user_id"], unique=False
+        )
+
+    op.create_table(
+        "entra_hints",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("connection_id", sa.Uuid(), nullable=False),
+        sa.Column("hint_hash", sa.String(), nullable=False),
+        sa.Column("gateway_session_id", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["connection_id"],
+            ["entra_connections.id"],
+            name=op.f("fk_entra_hints_connection_id_entra_connections"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["gateway_session_id"],
+            ["gateway_sessions.id"],
+            name=op.f("fk_entra_hints_gateway_session_id_gateway_sessions"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_entra_hints")),
+        sa.UniqueConstraint(
+            "connection_id", "hint_hash", name=op.f("uq_entra_hints_connection_id_hint_hash")
+        ),
+    )
+    with op.batch_alter_table("entra_hints", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_entra_hints_gateway_session_id"), ["gateway_session_id"], unique=False
         )
 
     op.create_table(
@@ -1555,6 +1641,10 @@ def downgrade() -> None:
 
     op.drop_table("passkey_challenges")
     op.drop_table("magic_links")
+    with op.batch_alter_table("entra_hints", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_entra_hints_gateway_session_id"))
+
+    op.drop_table("entra_hints")
     with op.batch_alter_table("enrollment_invitations", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_enrollment_invitations_user_id"))
         batch_op.drop_index(batch_op.f("ix_enrollment_invitations_gateway_session_id"))
@@ -1622,6 +1712,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_gateway_sessions_application_id"))
 
     op.drop_table("gateway_sessions")
+    with op.batch_alter_table("entra_accounts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_entra_accounts_user_id"))
+
+    op.drop_table("entra_accounts")
     with op.batch_alter_table("bypass_codes", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_bypass_codes_user_id"))
 
@@ -1716,6 +1810,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_import_jobs_organization_id"))
 
     op.drop_table("import_jobs")
+    op.drop_table("entra_connections")
     op.drop_table("cryptr_clients")
     op.drop_table("counted_days")
     op.drop_table("brands")

@@ -18,7 +18,8 @@ from app.models import Organization
 from app.services.audit import EventKind
 from app.services.audit_names import actors_of, applications_of
 from app.services.audit_search import EventFilter
-from app.web.admin.event_words import SUBJECTS, WORDS
+from app.web.admin.event_subjects import SUBJECTS
+from app.web.admin.event_words import WORDS
 from app.web.support import services
 
 FIELDS = ("kind", "user", "by", "application", "since", "until", "address")

@@ -108,6 +108,13 @@ WORDS: dict[EventKind, Words] = {
     EventKind.ENROLLMENT_INVITATION_CREATED: Words("Invited to enroll", PLAIN),
     EventKind.ENROLLMENT_INVITATION_USED: Words("Invitation to enroll used", PLAIN),
     EventKind.ENROLLMENT_INVITATION_WITHDRAWN: Words("Invitation to enroll withdrawn", WARN),
+    EventKind.ENTRA_ACCOUNT_LINKED: Words("Account of Microsoft Entra linked", WARN, ", by {name}"),
+    EventKind.ENTRA_ACCOUNT_UNLINKED: Words(
+        "Account of Microsoft Entra unlinked", WARN, ", of {name}"
+    ),
+    EventKind.ENTRA_CONNECTION_CHANGED: Words(
+        "Connection to Microsoft Entra changed", WARN, ": {name}, {changed}"
+    ),
     EventKind.GATEWAY_SESSION_CANCELLED: Words("Left without confirming", PLAIN),
     EventKind.GATEWAY_SESSION_ENTERED: Words("Pages opened", PLAIN),
     EventKind.GATEWAY_SESSION_FAILED: Words("Visit ended after too many wrong codes", BAD),
@@ -194,42 +201,6 @@ WORDS: dict[EventKind, Words] = {
     EventKind.WEBHOOK_UPDATED: Words("Webhook changed", WARN, ": {name}, {changed}"),
 }
 """What happened, in the order of `EventKind`; add yours when you add a kind."""
-
-SUBJECTS = {
-    "administrator": "Administrators",
-    "api_key": "API keys",
-    "application": "Applications",
-    "audit": "Audit record",
-    "authenticator": "Authenticators",
-    "authorization_code": "Authorization codes",
-    "bypass_code": "Bypass codes",
-    "brand": "Branding",
-    "challenge": "Challenges",
-    "enrollment": "Enrollments",
-    "enrollment_invitation": "Invitations to enroll",
-    "gateway_session": "Visits",
-    "import": "Imports",
-    "invitation": "Invitations",
-    "magic_link": "Magic links",
-    "method_setting": "Methods",
-    "notice": "Notices",
-    "organization": "Organization",
-    "passkey": "Passkeys",
-    "policy": "Policy",
-    "provider": "Providers",
-    "recovery_codes": "Recovery codes",
-    "reenrollment": "Re-enrollments",
-    "result": "Results",
-    "sending": "Messages",
-    "sending_rules": "Rules for messages",
-    "signing_key": "Signing keys",
-    "trust_rule": "Rules for trusted browsers",
-    "trusted_browser": "Trusted browsers",
-    "user": "Users",
-    "verification": "Verifications",
-    "webhook": "Webhooks",
-}
-"""What the first half of a kind is called as the heading of its group."""
 
 
 def said(event: Event) -> Said:

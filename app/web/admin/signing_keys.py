@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.models import KeyState
 from app.services.roles import Action
-from app.services.signing_keys import JWKS_MAX_AGE_SECONDS, KeyStanding
+from app.services.signing_keys import ENTRA_LEAD, JWKS_MAX_AGE_SECONDS, KeyStanding
 from app.web.admin.desk import Seat, noun, page, render
 from app.web.admin.paging import PER_PAGE
 from app.web.admin.recipes import jwks_address
@@ -30,6 +30,8 @@ def index(tx: Session, seat: Seat) -> ResponseReturnValue:
         over_count=len(over),
         jwks=jwks_address(services().config.base_url),
         kept_minutes=JWKS_MAX_AGE_SECONDS // 60,
+        lead_hours=int(ENTRA_LEAD.total_seconds()) // 3600,
+        now=services().clock.now(),
     )
 
 

@@ -23,6 +23,7 @@ from app.web.support import services
 _limiter = Limiter(key_func=lambda: request.remote_addr or "", storage_uri="memory://")
 _OF_STRANGERS = {
     "gateway",
+    "entra",
     "magic_link",
     "cryptr",
     "cryptr_link",

@@ -9,8 +9,9 @@ import pytest
 from app.factors import FACTORS
 from app.factors.base import Reason
 from app.services.audit import EventKind
+from app.web.admin.event_subjects import SUBJECTS
 from app.web.admin.event_terms import REFUSALS
-from app.web.admin.event_words import METHODS, SUBJECTS, TONES, WORDS, say
+from app.web.admin.event_words import METHODS, TONES, WORDS, say
 
 
 @pytest.mark.parametrize("kind", EventKind)

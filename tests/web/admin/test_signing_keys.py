@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from app.models import KeyUse, Role, SigningKey
 from app.services.audit import OPERATOR
+from app.services.signing_keys import COMMON
 from tests.actors import Page
-from tests.conftest import ONE_DATABASE, Harbor
+from tests.conftest import ONE_DATABASE, START, Harbor
 
 
 def test_the_page_tells_how_each_key_stands(harbor: Harbor) -> None:
@@ -37,18 +38,27 @@ def test_a_retired_key_says_until_when_it_is_published_and_then_moves_away(harbo
     until = harbor.clock.now() + timedelta(seconds=3660)
     assert f"{until:%H:%M}" in nadia.text
     published = harbor.wire.request("GET", "/.well-known/jwks.json").json["keys"]
-    assert len(published) == 3 * len(KeyUse)
+    assert len(published) == 3 * len(COMMON)
     assert "older key" not in nadia.text
     while harbor.clock.now() < until:
         harbor.clock.advance(1500)
         nadia.at("/signing-keys")
-    assert f"{len(KeyUse)} older keys, published no more" in nadia.text
-    shown = {
-        key["kid"] for key in harbor.wire.request("GET", "/.well-known/jwks.json").json["keys"]
-    }
+    assert f"{len(COMMON)} older keys, published no more" in nadia.text
+    with harbor.services.database.reading() as tx:
+        shown = {key["kid"] for key in harbor.services.signing_keys.published(tx, *KeyUse)}
     gone = {row.kid for row in harbor.rows(sa.select(SigningKey.kid))} - shown
-    assert len(gone) == len(KeyUse)
+    assert len(gone) == len(COMMON)
     assert all(kid in nadia.text for kid in gone)
+
+
+@ONE_DATABASE
+def test_the_page_says_from_when_on_entra_s_next_key_may_sign(harbor: Harbor) -> None:
+    nadia = harbor.administrator()
+    html = nadia.at("/signing-keys").text
+    assert "Answers to Microsoft Entra" in nadia.text
+    assert "48 hours" in nadia.text
+    ripe = START + timedelta(hours=48)
+    assert f'from <time datetime="{ripe:%Y-%m-%dT%H:%M}' in html
 
 
 @ONE_DATABASE

@@ -22,6 +22,7 @@ from app.db import Database
 from app.errors import Refusal
 from app.models import Environment, Event, GatewaySession, KeyUse, Result, SigningKey, Verification
 from app.services.audit import OPERATOR
+from app.services.signing_keys import COMMON
 from app.services.tokens import ACCESS_TOKEN_TYP, RESULT_TYP
 from app.wiring import wire
 from tests.actors import Reply, keep_secret
@@ -441,7 +442,9 @@ def test_a_change_of_algorithm_comes_with_the_next_keys(harbor: Harbor) -> None:
     algorithms = []
     for _ in range(3):
         with wired.database.writing() as tx:
-            algorithms.append(wired.signing_keys.rotate(tx, OPERATOR, at_once=True).algorithm)
+            algorithms.append(
+                wired.signing_keys.rotate(tx, OPERATOR, at_once=True).active.algorithm
+            )
     wired.database.engine.dispose()
     assert algorithms == ["ES256", "Ed25519", "Ed25519"]
     assert {key["alg"] for key in key_set(harbor)} == {"ES256", "Ed25519", "RS256"}
@@ -476,7 +479,7 @@ def kids(harbor: Harbor, use: KeyUse) -> list[str]:
 
 def rotate(harbor: Harbor) -> str:
     with harbor.services.database.writing() as tx:
-        return harbor.services.signing_keys.rotate(tx, OPERATOR).kid
+        return harbor.services.signing_keys.rotate(tx, OPERATOR).active.kid
 
 
 @ONE_DATABASE
@@ -488,7 +491,7 @@ def test_the_key_set_is_public_short_lived_and_open_to_every_origin(harbor: Harb
     assert set(reply.json) == {"keys"}
     keys = reply.json["keys"]
     is_public(keys)
-    assert len(keys) == len({key["kid"] for key in keys}) == 2 * len(KeyUse)
+    assert len(keys) == len({key["kid"] for key in keys}) == 2 * len(COMMON)
     assert Counter(key["alg"] for key in keys) == {"ES256": 2, "RS256": 4}
     shapes = {"ES256": {"crv", "x", "y"}, "RS256": {"n", "e"}}
     for key in keys:
@@ -507,7 +510,7 @@ def test_a_key_is_published_before_it_signs_and_stays_until_nothing_of_it_is_lef
         [following[use]] = set(kids(harbor, use)) - {first[use]}
     harbor.clock.advance(61)
     assert rotate(harbor) == following[KeyUse.RESULT]
-    assert len(key_set(harbor)) == 3 * len(KeyUse)
+    assert len(key_set(harbor)) == 3 * len(COMMON)
     for use in first:
         assert {first[use], following[use]} < set(kids(harbor, use))
     # What the old keys signed is good, and what is signed now comes from those that were next.
@@ -521,7 +524,7 @@ def test_a_key_is_published_before_it_signs_and_stays_until_nothing_of_it_is_lef
     assert set(first.values()) <= {key["kid"] for key in key_set(harbor)}
     harbor.clock.advance(1)
     assert not set(first.values()) & {key["kid"] for key in key_set(harbor)}
-    assert len(key_set(harbor)) == 2 * len(KeyUse)
+    assert len(key_set(harbor)) == 2 * len(COMMON)
 
 
 def test_every_rotation_is_recorded_with_its_key_and_use(harbor: Harbor) -> None:
@@ -530,8 +533,9 @@ def test_every_rotation_is_recorded_with_its_key_and_use(harbor: Harbor) -> None
     told = harbor.rows(sa.select(Event.detail).where(Event.kind == "signing_key:rotated"))
     active = sa.select(SigningKey.use, SigningKey.kid).where(SigningKey.state == "active")
     found = {use.value: kid for use, kid in harbor.rows(active)}
-    assert {detail["use"]: detail["kid"] for (detail,) in told} == found
-    assert len(told) == len(KeyUse)
+    rotated = {detail["use"]: detail["kid"] for (detail,) in told}
+    assert rotated == {use.value: found[use.value] for use in COMMON}
+    assert len(told) == len(COMMON)
 
 
 def test_two_first_starts_make_one_set_of_keys(config: Config, clock: FixedClock) -> None:
@@ -589,7 +593,7 @@ def test_a_retired_key_vouches_for_nothing_after_its_time(harbor: Harbor) -> Non
 
 def test_a_private_key_is_sealed_and_gone_once_it_is_retired(harbor: Harbor) -> None:
     harbor.clock.advance(61)
-    signers = [json.loads(jose.export_private(our_jwk(harbor, use))) for use in KeyUse]
+    signers = [json.loads(jose.export_private(our_jwk(harbor, use))) for use in COMMON]
     retired = {numbers["kid"] for numbers in signers}
     rotate(harbor)
     for kid, private, public in harbor.rows(

@@ -1,0 +1,41 @@
+"""What events are about, as headings of their groups."""
+
+from __future__ import annotations
+
+SUBJECTS = {
+    "administrator": "Administrators",
+    "api_key": "API keys",
+    "application": "Applications",
+    "audit": "Audit record",
+    "authenticator": "Authenticators",
+    "authorization_code": "Authorization codes",
+    "bypass_code": "Bypass codes",
+    "brand": "Branding",
+    "challenge": "Challenges",
+    "enrollment": "Enrollments",
+    "enrollment_invitation": "Invitations to enroll",
+    "entra_account": "Accounts of Microsoft Entra",
+    "entra_connection": "Connections to Microsoft Entra",
+    "gateway_session": "Visits",
+    "import": "Imports",
+    "invitation": "Invitations",
+    "magic_link": "Magic links",
+    "method_setting": "Methods",
+    "notice": "Notices",
+    "organization": "Organization",
+    "passkey": "Passkeys",
+    "policy": "Policy",
+    "provider": "Providers",
+    "recovery_codes": "Recovery codes",
+    "reenrollment": "Re-enrollments",
+    "result": "Results",
+    "sending": "Messages",
+    "sending_rules": "Rules for messages",
+    "signing_key": "Signing keys",
+    "trust_rule": "Rules for trusted browsers",
+    "trusted_browser": "Trusted browsers",
+    "user": "Users",
+    "verification": "Verifications",
+    "webhook": "Webhooks",
+}
+"""What the first half of a kind is called as the heading of its group."""
