@@ -48,6 +48,8 @@ TELL = Job(
     run=lambda services: services.webhook_sender.send_some(),
     end=lambda services, seconds: services.webhook_sender.finish(seconds=seconds),
 )
+CALLS_OUT = (SEND, TELL)
+"""What a worker leaves to others that is to call nobody."""
 JOBS: tuple[Job, ...] = (
     SEND,
     TELL,

@@ -78,7 +78,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     "with_sender",
     default=True,
     show_default=True,
-    help="Let that worker send the messages that wait.",
+    help="Let that worker send the messages and webhooks that wait.",
 )
 def command(
     bind: str,

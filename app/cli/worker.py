@@ -9,7 +9,7 @@ import click
 
 from app import logs
 from app.cli.desk import services
-from app.worker import JOBS, SEND, Worker
+from app.worker import CALLS_OUT, JOBS, Worker
 
 
 @click.command("worker", short_help="Do what is due: send messages, seal events.")
@@ -18,7 +18,7 @@ from app.worker import JOBS, SEND, Worker
     "sends",
     default=True,
     show_default=True,
-    help="Send the messages that wait.",
+    help="Send the messages and webhooks that wait.",
 )
 @click.option("--parent", type=int, hidden=True, help="End when this process is not ours.")
 def command(parent: int | None, sends: bool) -> None:
@@ -28,7 +28,7 @@ def command(parent: int | None, sends: bool) -> None:
     """
     wired = services()
     logs.start(wired.config.log_format)
-    worker = Worker(wired, [job for job in JOBS if sends or job is not SEND])
+    worker = Worker(wired, [job for job in JOBS if sends or job not in CALLS_OUT])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     worker.run(lambda: parent is None or os.getppid() == parent)

@@ -25,6 +25,7 @@ from app.models import (
     Role,
     SigningKey,
     User,
+    Webhook,
 )
 from app.services.application_reach import select_applications, select_serving
 from app.services.method_settings import MethodSettings
@@ -67,6 +68,9 @@ class Matter(StrEnum):
     LOCKED = "locked"
     OVERDUE = "overdue"
     DEADLINE = "deadline"
+    WEBHOOK_OFF = "webhook_off"
+    """Gatehouse switched it off, as nothing arrived there."""
+    WEBHOOK_FAILING = "webhook_failing"
     IMPORT_FAILED = "import_failed"
     NO_APPLICATION = "no_application"
     ONE_OWNER = "one_owner"
@@ -129,6 +133,7 @@ class Attention:
             *_frozen(tx, organization),
             *_people(people),
             *self._deadlines(tx, organization, people),
+            *self._webhooks(tx, organization),
             *self._imports(tx, organization),
             *_no_application(tx, organization),
             *_one_owner(tx, organization),
@@ -216,6 +221,15 @@ class Attention:
             yield Found(
                 matter=Matter.IMPORT_FAILED, number=number, name=job.filename, id=str(job.id)
             )
+
+    def _webhooks(self, tx: Session, organization: Organization) -> Iterator[Found]:
+        mine = sa.select(Webhook).where(Webhook.organization_id == organization.id)
+        for one in tx.scalars(mine.order_by(Webhook.name)):
+            if not one.active and one.off_reason:
+                yield Found(matter=Matter.WEBHOOK_OFF, at=one.off_at, name=one.name, id=one.id)
+            elif one.active and one.failing_since:
+                since = one.failing_since
+                yield Found(matter=Matter.WEBHOOK_FAILING, at=since, name=one.name, id=one.id)
 
     def _overlaps(self, tx: Session, organization: Organization) -> Iterator[Found]:
         now = self._clock.now()

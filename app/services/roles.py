@@ -35,6 +35,7 @@ class Action(StrEnum):
     CHANGE_APPLICATIONS = "change applications"
     TRY_APPLICATION = "try an application"
     CHANGE_API_KEYS = "change API keys"
+    CHANGE_WEBHOOKS = "change webhooks"
     CHANGE_BRAND = "change the branding"
     CHANGE_RETENTION = "change how long the audit record is kept"
     CHANGE_ADMINISTRATORS = "change administrators"
@@ -80,6 +81,7 @@ DANGEROUS = frozenset(
         Action.CHANGE_POLICY,
         Action.CHANGE_APPLICATIONS,
         Action.CHANGE_API_KEYS,
+        Action.CHANGE_WEBHOOKS,
         Action.CHANGE_RETENTION,
         Action.CHANGE_ADMINISTRATORS,
     }

@@ -48,6 +48,8 @@ class WebhookDrafts:
         draft = Draft(
             name=checked_name(name), target_url=target_url, event_codes=_checked_codes(event_codes)
         )
+        if not target_url:
+            raise Invalid("target_url", "write an address that starts with https://.")
         if len(target_url) > _URL_LENGTH:
             raise Invalid("target_url", f"use at most {_URL_LENGTH} characters.")
         try:

@@ -69,6 +69,7 @@ class Webhooks:
         )
         secret = self._signing.issue(webhook)
         tx.add(webhook)
+        tx.flush()
         self._events.record(tx, EventKind.WEBHOOK_CREATED, actor, webhook)
         return webhook, secret
 

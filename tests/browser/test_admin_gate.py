@@ -113,6 +113,7 @@ ANSWERS = {
     "/applications/new": {"#redirect_uris": "http://elsewhere.example\nhttps://ok.example/"},
     "/applications/{client_id}/try": {"#email": "nobody"},
     "/api-keys/new": {},
+    "/webhooks/new": {"#target_url": "http://elsewhere.example"},
     "/audit/retention": {"#days": "1"},
     "/branding": {"#colour": "teal", "#en_link": "javascript:alert(1)"},
     "/methods": {"#period": "often"},

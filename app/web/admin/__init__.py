@@ -34,6 +34,8 @@ from app.web.admin import (
     user_imports,
     user_ways_in,
     users,
+    webhook_deliveries,
+    webhooks,
 )
 from app.web.admin.messages import channels, limits, log, provider_trials, providers, risk, texts
 from app.web.support.locale import speak
@@ -50,9 +52,10 @@ __all__ = [
     "user_exports",
     "user_forms",
     "user_ways_in",
+    "webhook_deliveries",
 ]
-"""These put their views on the blueprint of `user`, `users`, `applications`, `audit`, `channels` or
-`providers`."""
+"""These put their views on the blueprint of `user`, `users`, `applications`, `audit`, `channels`,
+`providers` or `webhooks`."""
 
 
 def init_app(app: Flask) -> None:
@@ -84,6 +87,7 @@ def init_app(app: Flask) -> None:
         inbox,
         applications,
         api_keys,
+        webhooks,
         signing_keys,
     ):
         app.register_blueprint(page.blueprint)

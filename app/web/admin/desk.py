@@ -269,6 +269,7 @@ MENU = (
         (
             ("admin_applications.index", "window", "Applications", Action.SEE_SETTINGS),
             ("admin_api_keys.index", "code", "API keys", Action.SEE_SETTINGS),
+            ("admin_webhooks.index", "webhook", "Webhooks", Action.SEE_SETTINGS),
             ("admin_signing_keys.index", "key", "Signing keys", Action.SEE_SETTINGS),
         ),
     ),

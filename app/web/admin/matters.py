@@ -117,6 +117,32 @@ def _deadline(found: Found) -> Told:
     )
 
 
+def _webhook_off(found: Found) -> Told:
+    return Told(
+        icon="webhook",
+        tone="bad",
+        title=f"The webhook {found.name} is off",
+        says=f"Nothing could be delivered there, so it was switched off {_when(found.at)}.",
+        endpoint="admin_webhooks.show",
+        values={"webhook_id": found.id},
+        button="See the webhook",
+        needs=Action.SEE_SETTINGS,
+    )
+
+
+def _webhook_failing(found: Found) -> Told:
+    return Told(
+        icon="webhook",
+        tone="warn",
+        title=f"The webhook {found.name} fails",
+        says=f"Nothing arrived there since {_when(found.at)}. It is tried again.",
+        endpoint="admin_webhooks.show",
+        values={"webhook_id": found.id},
+        button="See the webhook",
+        needs=Action.SEE_SETTINGS,
+    )
+
+
 def _import_failed(found: Found) -> Told:
     says = (
         f"{found.number:,} of its rows could not be taken over."
@@ -202,6 +228,8 @@ _WORDS: dict[Matter, Callable[[Found], Told]] = {
     Matter.LOCKED: _locked,
     Matter.OVERDUE: _overdue,
     Matter.DEADLINE: _deadline,
+    Matter.WEBHOOK_OFF: _webhook_off,
+    Matter.WEBHOOK_FAILING: _webhook_failing,
     Matter.IMPORT_FAILED: _import_failed,
     Matter.NO_APPLICATION: _no_application,
     Matter.ONE_OWNER: _one_owner,

@@ -27,19 +27,26 @@ def number(name: str = "page") -> int:
 
 
 def pages(
-    endpoint: str, current: int, *, shown: int, total: int, name: str = "page"
+    endpoint: str,
+    current: int,
+    *,
+    shown: int,
+    total: int,
+    name: str = "page",
+    **kept: Any,
 ) -> Pages | None:
     """Return the pager of a list; None if all of it is shown.
 
     Args:
         shown: how many are on the current page.
         name: of the parameter that holds the number.
+        kept: what else the addresses hold.
     """
     if total <= PER_PAGE and current == 1:
         return None
     before = (current - 1) * PER_PAGE
-    back: dict[str, Any] = {name: current - 1}
-    on: dict[str, Any] = {name: current + 1}
+    back: dict[str, Any] = {**kept, name: current - 1}
+    on: dict[str, Any] = {**kept, name: current + 1}
     more = shown and before + shown < total
     return Pages(
         says=f"{before + 1:,} to {before + shown:,} of {total:,}" if shown else f"{total:,} in all",

@@ -32,6 +32,25 @@ def check_result(result, nonce, user_id):
 """
 
 
+_VERIFY = """\
+import json, os
+
+from standardwebhooks import Webhook
+
+
+def read_event(body, headers):
+    # Raises WebhookVerificationError for what is not ours.
+    signed = Webhook(os.environ["WEBHOOK_SECRET"])
+    signed.verify(body, headers, json_parse=False)
+    return json.loads(body)
+"""
+
+
+def verify_event() -> str:
+    """Return Python that checks a request to a webhook."""
+    return _VERIFY
+
+
 def jwks_address(base_url: str) -> str:
     """Return where our public keys are."""
     return f"{base_url}/.well-known/jwks.json"

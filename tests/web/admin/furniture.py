@@ -16,7 +16,7 @@ from app.services.sending_rules import Rules
 from app.web.admin.messages.limit_words import NUMBERS
 from tests.actors import keep_secret
 from tests.conftest import Harbor
-from tests.web.admin.production import has_account
+from tests.web.admin.production import has_account, has_webhook
 from tests.web.admin.test_walk import OF_TABLE, filled, ids_of, routes
 
 FILE = b"email,given_name\nkit@harbor.example,Kit\nnobody,\n"
@@ -50,6 +50,7 @@ def furnish(harbor: Harbor) -> dict[str, str]:
     harbor.administrator(Role.AUDITOR, "ines@harbor.example", signed_in=False)
     bo, cleo = harbor.person("bo@harbor.example"), harbor.person("cleo@harbor.example")
     _gives(harbor, own.client_id, bo, cleo)
+    has_webhook(harbor)
     harbor.services.import_jobs.bring(OPERATOR, harbor.organization, "users.csv", FILE)
     theirs = ids_of(harbor)
     told = Message.organization_id == harbor.organization.id

@@ -101,3 +101,21 @@ def loses_accounts(office: Office) -> None:
     with office.services.database.writing() as tx:
         for row in accounts.all(tx, office.organization):
             accounts.switch(tx, OPERATOR, row, active=False)
+
+
+def has_webhook(harbor: Harbor) -> None:
+    """Add a webhook to which something is on its way."""
+    services = harbor.services
+    draft = services.webhook_drafts.drafted(
+        name="Sign-in log", target_url="https://93.184.216.34/hook", event_codes=["user:*"]
+    )
+    with services.database.writing() as tx:
+        made, secret = services.webhooks.create(
+            tx,
+            OPERATOR,
+            draft,
+            environment=harbor.organization.environment,
+            organization=tx.merge(harbor.organization),
+        )
+        services.webhook_log.send_test(tx, OPERATOR, made)
+    keep_secret(secret)

@@ -27,6 +27,7 @@ EMPTY = {
     "admin_messages_providers.index": ("/messages/providers", "No provider of your own yet"),
     "admin_applications.index": ("/applications", "No application of your own yet"),
     "admin_api_keys.index": ("/api-keys", "No API keys yet"),
+    "admin_webhooks.index": ("/webhooks", "No webhooks yet"),
 }
 """Lists: where they are, and what they say as long as they are empty."""
 

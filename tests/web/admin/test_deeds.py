@@ -21,6 +21,7 @@ from app.models import (
     Application,
     Authenticator,
     AuthenticatorStatus,
+    DeliveryStatus,
     Event,
     ImportJob,
     Invitation,
@@ -30,6 +31,8 @@ from app.models import (
     Role,
     TrustedBrowser,
     User,
+    Webhook,
+    WebhookDelivery,
 )
 from app.services.sending_rules import Rules
 from app.web.admin.messages.limit_words import NUMBERS
@@ -252,6 +255,44 @@ DEEDS = [
         fields={"overlap": "0"},
     ),
     deed("admin_api_keys.block", "/api-keys/{key}/block", "api_key:blocked"),
+    deed(
+        "admin_webhooks.create",
+        "/webhooks/new",
+        "webhook:created",
+        fields={"name": "Log", "target_url": "https://93.184.216.34/hook", "reach": "*"},
+    ),
+    deed(
+        "admin_webhooks.save",
+        "/webhooks/{webhook}/edit",
+        "webhook:updated",
+        fields={"name": "Log", "target_url": "https://93.184.216.34/log", "reach": "*"},
+    ),
+    deed(
+        "admin_webhooks.replace",
+        "/webhooks/{webhook}/secret",
+        "webhook:secret_replaced",
+        fields={"overlap": "3600"},
+    ),
+    deed(
+        "admin_webhooks.send_test",
+        "/webhooks/{webhook}/test",
+        "webhook:tested",
+        page="/webhooks/{webhook}",
+    ),
+    deed(
+        "admin_webhooks.replay",
+        "/webhooks/{webhook}/deliveries/{delivery}/replay",
+        "webhook:replayed",
+        page="/webhooks/{webhook}/deliveries/{delivery}",
+    ),
+    deed("admin_webhooks.switch_off", "/webhooks/{webhook}/switch-off", "webhook:switched_off"),
+    deed(
+        "admin_webhooks.switch_on",
+        "/webhooks/{webhook}/switch-on",
+        "webhook:switched_on",
+        page="/webhooks/{webhook}",
+    ),
+    deed("admin_webhooks.delete", "/webhooks/{webhook}/delete", "webhook:deleted"),
     deed(
         "admin_applications.check",
         "/applications/redirect-uris",
@@ -650,6 +691,8 @@ class Day:
             "logs": sa.select(Application.id).where(
                 Application.name.in_(["Harbor Logs", "Logs of Harbor"])
             ),
+            "webhook": sa.select(Webhook.id),
+            "delivery": sa.select(WebhookDelivery.id),
             "account": accounts.where(
                 ProviderAccount.organization_id == self.harbor.organization.id
             ),
@@ -670,6 +713,9 @@ class Day:
         self.prepared.add(row.endpoint)
         if row.endpoint in {"admin_user.reset_one", "admin_user.reset"}:
             self.harbor.enrolls()
+        if row.endpoint == "admin_webhooks.replay":
+            over = {"status": DeliveryStatus.DELIVERED, "ended_at": self.harbor.clock.now()}
+            self.harbor.executes(sa.update(WebhookDelivery).values(over))
         if "revoke_browser" in row.endpoint:
             self.is_trusted()
         had = {"admin_user.unlock": {"failures": 100}, "admin_user.approve": {"reenrollments": 5}}

@@ -19,6 +19,7 @@ from app.models import (
     Message,
     Role,
     SentForm,
+    Webhook,
 )
 from tests.actors import Administrator, Browser, keep_secret
 from tests.conftest import Harbor
@@ -40,6 +41,11 @@ FORMS: dict[str, tuple[str, type[Base], dict[str, str]]] = {
         "/applications/new",
         Application,
         {"name": "Harbor Logs", "redirect_uris": "https://logs.example/back"},
+    ),
+    "webhook": (
+        "/webhooks/new",
+        Webhook,
+        {"name": "Log", "target_url": "https://93.184.216.34/hook", "reach": "*"},
     ),
     "API key": ("/api-keys/new", ApiKey, {"name": "Nightly", "reach": "everything"}),
 }

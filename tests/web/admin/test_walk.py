@@ -16,7 +16,7 @@ from app.services.audit import OPERATOR
 from app.services.roles import DANGEROUS, MAY, Action
 from tests.actors import Administrator
 from tests.conftest import ONE_DATABASE, Harbor, InProcess
-from tests.web.admin.production import has_account
+from tests.web.admin.production import has_account, has_webhook
 
 OPEN = {
     "admin_sign_in.show",
@@ -195,6 +195,8 @@ OF_TABLE = {
     "message_id": "messages",
     "account_id": "provider_accounts",
     "browser_id": "trusted_browsers",
+    "webhook_id": "webhooks",
+    "delivery_id": "webhook_deliveries",
 }
 
 
@@ -205,6 +207,7 @@ def test_ids_of_another_organization_are_unknown_within_one_s_own(harbor: Harbor
     harbor.registers("Harbor Logs", only=True)
     harbor.key(only=True)
     has_account(harbor, harbor.organization)
+    has_webhook(harbor)
     owner = harbor.administrator()
     owner.at("/administrators/invite")
     owner.browser.submits(1, email="bo@harbor.example", role="auditor")
@@ -242,6 +245,7 @@ def test_a_get_changes_nothing(harbor: Harbor) -> None:
     harbor.registers("Harbor Logs", only=True)
     harbor.key(only=True)
     has_account(harbor, harbor.organization)
+    has_webhook(harbor)
     owner = harbor.administrator()
     owner.browser.goes_to("/admin/profile")
     before, opened = contents(harbor), 0
