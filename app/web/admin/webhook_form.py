@@ -17,7 +17,8 @@ from app.services.webhook_drafts import CODES, Draft
 from app.services.webhook_fanout import ALL
 from app.services.webhook_payloads import TEST
 from app.web.admin.desk import explain
-from app.web.admin.event_words import SUBJECTS, WORDS
+from app.web.admin.event_subjects import SUBJECTS
+from app.web.admin.event_words import WORDS
 from app.web.admin.once import OnceForm
 from app.web.admin.told import Checked
 from app.web.support import services
