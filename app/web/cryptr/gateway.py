@@ -159,8 +159,25 @@ def _waiting(
         refused=refused if is_open else None,
         error=link_sentence(refused, typed) if refused and is_open else None,
         typed=typed,
+        again=_address_of(arrival),
     )
     return page, 422 if refused else 200
+
+
+def _address_of(arrival: Arrival) -> str:
+    """Return where the application sent the browser, to begin once more."""
+    return url_for(
+        "cryptr.arrive",
+        account_domain=services().config.account_domain,
+        organization=arrival.organization.domain,
+        locale=arrival.locale,
+        client_state=arrival.state,
+        scope=" ".join(arrival.asked["scope"]),
+        client_id=arrival.application.client_id,
+        redirect_uri=arrival.redirect_uri,
+        code_challenge_method="S256",
+        code_challenge=arrival.asked["code_challenge"],
+    )
 
 
 def _render(template: str, entry: Entry, **view: object) -> str:

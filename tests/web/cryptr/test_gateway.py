@@ -121,6 +121,19 @@ def test_of_many_presses_at_once_one_opens_a_session(board: Board) -> None:
     assert len(board.harbor.rows(sa.select(GatewaySession.id))) == 1
 
 
+def test_from_the_page_that_waits_another_address_can_be_typed(board: Board) -> None:
+    phone = board.harbor.enrolls()
+    browser = board.waits("ada@harbr.example")
+    [again] = [link for link in browser.page.links if "client_id" in link]
+    browser.goes_to(again)
+    assert browser.page.forms[0]["fields"]["email"] == ""
+    board.says(browser)
+    browser.goes_to(board.link())
+    browser.submits()
+    browser.types(board.harbor.code(phone))
+    assert browser.back["state"] == "board-state"
+
+
 # Nobody learns who is a user
 
 
