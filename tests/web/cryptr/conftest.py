@@ -78,7 +78,9 @@ class Board:
         browser.submits()
         return browser
 
-    def exchanges(self, back: dict[str, str], domain: str = "harbor", **changed: Any) -> Reply:
+    def exchanges(
+        self, back: dict[str, str], domain: str = "harbor", origin: str = ORIGIN, **changed: Any
+    ) -> Reply:
         """Exchange what the browser brought back, as the SDK does."""
         body = {
             "grant_type": "authorization_code",
@@ -91,7 +93,7 @@ class Board:
             "client_state": back["state"],
             **changed,
         }
-        headers = {"Origin": ORIGIN, "Content-Type": "application/json"}
+        headers = {"Origin": origin, "Content-Type": "application/json"}
         path = f"/org/{domain}/oauth2/token"
         reply = self.harbor.wire.request(
             "POST", path, headers=headers, data=json.dumps(body).encode()

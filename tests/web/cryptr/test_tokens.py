@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -189,12 +188,8 @@ def test_only_pages_on_registered_origins_may_ask_and_read(board: Board) -> None
     assert reply.headers["access-control-allow-origin"] == ORIGIN
     assert "Origin" in reply.headers["vary"]
     assert "access-control-allow-credentials" not in reply.headers
-    foreign = board.harbor.wire.request(
-        "POST",
-        "/org/harbor/oauth2/token",
-        headers={"Origin": "https://evil.example", "Content-Type": "application/json"},
-        data=json.dumps({"client_id": board.client_id}).encode(),
-    )
+    foreign = board.exchanges(back, origin="https://evil.example")
+    assert foreign.json["error"] == "invalid_grant"
     assert "access-control-allow-origin" not in foreign.headers
 
 
