@@ -17,6 +17,7 @@ from app.web import (
     entra,
     gateway,
     health,
+    oidc,
     provider_reports,
     well_known,
 )
@@ -50,6 +51,6 @@ def create_app(config: Config | None = None, *, clock: Clock | None = None) -> F
     for habit in (*habits, error_pages):
         habit.init_app(app, config)
     ours = (health, well_known, brand, provider_reports, gateway, api_v1, api_v2, admin)
-    for door in (*ours, cryptr, entra):
+    for door in (*ours, cryptr, entra, oidc):
         door.init_app(app)
     return app

@@ -10,6 +10,7 @@ from app.config import Config
 from app.db import Database
 from app.outbound import Outbound
 from app.providers import providers
+from app.services.access_tokens import AccessTokens
 from app.services.account import Account
 from app.services.administration import Administration
 from app.services.administrator_events import AdministratorEvents
@@ -30,6 +31,7 @@ from app.services.bypass_codes import BypassCodes
 from app.services.challenges import Challenges
 from app.services.channel_losses import ChannelLosses
 from app.services.channels import Channels
+from app.services.client_authentication import ClientAuthentication
 from app.services.contact_codes import ContactCodes
 from app.services.contact_methods import ContactMethods
 from app.services.contact_notices import ContactNotices
@@ -46,6 +48,7 @@ from app.services.freezes import Freezes
 from app.services.gateway_sessions import GatewaySessions
 from app.services.headless import Headless
 from app.services.headless_passkeys import HeadlessPasskeys
+from app.services.id_tokens import IdTokens
 from app.services.idempotency import Idempotency
 from app.services.import_jobs import ImportJobs
 from app.services.import_notices import ImportNotices
@@ -63,6 +66,10 @@ from app.services.message_log import MessageLog
 from app.services.message_reports import MessageReports
 from app.services.method_settings import MethodSettings
 from app.services.notice_reach import NoticeReach
+from app.services.oidc_asks import OidcAsks
+from app.services.oidc_clients import OidcClients
+from app.services.oidc_logouts import OidcLogouts
+from app.services.oidc_requests import OidcRequests
 from app.services.organizations import Organizations
 from app.services.overview import Overview
 from app.services.passes import Passes
@@ -140,6 +147,13 @@ class Services:
     applications: Applications
     subjects: Subjects
     entra_connections: EntraConnections
+    oidc_clients: OidcClients
+    client_authentication: ClientAuthentication
+    oidc_requests: OidcRequests
+    oidc_asks: OidcAsks
+    oidc_logouts: OidcLogouts
+    id_tokens: IdTokens
+    access_tokens: AccessTokens
     api_keys: ApiKeys
     signing_keys: SigningKeys
     tokens: Tokens
@@ -243,6 +257,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     tokens = Tokens(config, clock, signing_keys, audit)
     authorization_codes = AuthorizationCodes(clock, vault, tokens, audit)
     applications = Applications(clock, vault, audit)
+    oidc_clients, seen_tokens = OidcClients(audit), SeenTokens(clock)
+    access_tokens = AccessTokens(clock, vault)
     notice_reach = NoticeReach(method_settings, sending_limits)
     freeze_links = FreezeLinks(config, clock, vault)
     delivery = Delivery(
@@ -254,6 +270,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     imports = Imports(database, clock, vault, import_notices, audit)
     files = Files(vault)
     limits = Limits(config, audit)
+    subjects = Subjects(organizations, directory)
     trusted_browsers = TrustedBrowsers(clock, vault, trust_rules, delivery, audit)
     recovery = Recovery(clock, vault, method_settings, audit)
     challenges = Challenges(clock, vault, channels, delivery, sending_limits, audit)
@@ -275,7 +292,6 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         authorization_codes,
         audit,
     )
-    subjects = Subjects(organizations, directory)
     administration = Administration(config, organizations, applications, method_settings)
     administrator_events = AdministratorEvents(audit)
     administrator_sessions = AdministratorSessions(clock, vault, administrator_events)
@@ -373,6 +389,15 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         cryptr_entries=CryptrEntries(config, applications, subjects),
         cryptr_tokens=CryptrTokens(config, clock, signing_keys, authorization_codes),
         entra_connections=EntraConnections(clock, applications, audit),
+        oidc_clients=oidc_clients,
+        client_authentication=ClientAuthentication(
+            config, clock, applications, oidc_clients, seen_tokens
+        ),
+        oidc_requests=OidcRequests(config, clock, vault, oidc_clients, seen_tokens),
+        oidc_asks=OidcAsks(config, clock, signing_keys, subjects, gateway_sessions, visits, limits),
+        oidc_logouts=OidcLogouts(config, oidc_clients, signing_keys),
+        id_tokens=IdTokens(config, clock, signing_keys, authorization_codes, access_tokens),
+        access_tokens=access_tokens,
         api_keys=ApiKeys(clock, vault, audit),
         signing_keys=signing_keys,
         tokens=tokens,
@@ -386,7 +411,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         audit_search=AuditSearch(database),
         seals=seals,
         sent_forms=SentForms(clock),
-        seen_tokens=SeenTokens(clock),
+        seen_tokens=seen_tokens,
         seal_checks=SealChecks(database, seals),
         retention=Retention(config, database, clock, seals, audit),
         delivery=delivery,
@@ -414,7 +439,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         user_states=user_states,
         user_exports=UserExports(database, user_lists, audit),
         gateway_sessions=gateway_sessions,
-        answers=Answers(gateway_sessions, tokens, authorization_codes),
+        answers=Answers(config, gateway_sessions, tokens, authorization_codes),
         magic_link_challenges=MagicLinkChallenges(
             config,
             directory,

@@ -247,6 +247,7 @@ BEARER, EITHER = "an API key's bearer token", "a bearer token, or an application
 V1_KEY = "the secret of an API key for v1"
 APPLICATION = "an application's own id and secret"
 LINK = "whoever reads the user's mailbox"
+CLIENT = "an OIDC client that proves itself, or the bearer of its access token"
 ADMINISTRATOR = "an administrator; tests/web/admin/test_walk.py says which"
 CALLERS = {
     "static": ANYONE,
@@ -256,6 +257,17 @@ CALLERS = {
     "well_known.jwks": ANYONE,
     "entra.metadata": ANYONE,
     "entra.jwks": ANYONE,
+    "oidc_discovery.show": ANYONE,
+    "oidc_discovery.oauth": ANYONE,
+    "oidc.authorize": ANYONE,  # tests/web/oidc says what of its requests is refused
+    "oidc.name": ANYONE,  # in the browser that a request is bound to
+    "oidc.save_name": ANYONE,
+    "oidc_end_session.end_session": ANYONE,
+    "oidc_back_channel.push": CLIENT,
+    "oidc_back_channel.token": CLIENT,
+    "oidc_resources.userinfo": CLIENT,
+    "oidc_resources.introspect": CLIENT,
+    "oidc_resources.revoke": CLIENT,
     "brand.sheet": ANYONE,  # who knows the digest of what is in it
     "brand.logo": ANYONE,
     "reference.openapi": ANYONE,
@@ -417,6 +429,7 @@ def routes(harbor: Harbor, *callers: str) -> Iterator[tuple[str, str, str]]:
         "arrival_id": "none",
         "state": "some-state",
         "connection_id": connected(harbor).connection_id,
+        "request_id": str(uuid.uuid4()),
     }
     app = harbor.wire.client.application  # type: ignore[attr-defined]
     for rule in app.url_map.iter_rules():
@@ -461,6 +474,19 @@ def test_a_call_of_the_api_without_credentials_is_401(harbor: Harbor) -> None:
             assert reply.error == "unauthorized"
             assert "www-authenticate" in reply.headers
     assert harbor.notes.looks_at(session["id"]).json["status"] == "pending"
+
+
+@ONE_DATABASE
+def test_an_endpoint_of_clients_is_closed_to_all_others(harbor: Harbor) -> None:
+    tried = list(routes(harbor, CLIENT))
+    assert len(tried) > 4
+    bearer = {"Authorization": f"Bearer {harbor.backend.token}"}
+    for endpoint, method, path in tried:
+        for headers in ({}, harbor.notes.basic(), bearer, {"Authorization": "Basic !"}):
+            reply = harbor.wire.request(method, path, headers=headers)
+            assert reply.status == 401, (endpoint, headers)
+            assert reply.json["error"] in {"invalid_client", "invalid_token"}
+            assert "www-authenticate" in reply.headers
 
 
 @ONE_DATABASE

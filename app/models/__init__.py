@@ -1,5 +1,6 @@
 """What is kept: one noun a file; importing this package makes all of them known."""
 
+from app.models.access_token import AccessToken
 from app.models.administrator import (
     Administrator,
     AdministratorRole,
@@ -34,10 +35,12 @@ from app.models.invitation import Invitation
 from app.models.magic_link import MagicLink
 from app.models.message import Message, MessageStatus
 from app.models.method_setting import MethodSetting
+from app.models.oidc_client import ClientAuth, OidcClient
 from app.models.organization import CUSTOMERS, Environment, Organization
 from app.models.passkey_challenge import PasskeyChallenge
 from app.models.policy import Policy, PolicyMode, PolicySkip
 from app.models.provider_account import ProviderAccount
+from app.models.pushed_request import PushedRequest
 from app.models.recovery_code import RecoveryCode
 from app.models.result import Result
 from app.models.seal import Seal
@@ -53,6 +56,7 @@ from app.models.webhook import DeliveryStatus, Webhook, WebhookDelivery
 
 __all__ = [
     "CUSTOMERS",
+    "AccessToken",
     "Administrator",
     "AdministratorRole",
     "AdministratorSession",
@@ -66,6 +70,7 @@ __all__ = [
     "Brand",
     "BypassCode",
     "Challenge",
+    "ClientAuth",
     "CountedDay",
     "CryptrClient",
     "DeliveryStatus",
@@ -92,6 +97,7 @@ __all__ = [
     "Message",
     "MessageStatus",
     "MethodSetting",
+    "OidcClient",
     "Organization",
     "PasskeyChallenge",
     "Policy",
@@ -99,6 +105,7 @@ __all__ = [
     "PolicySkip",
     "ProviderAccount",
     "Purpose",
+    "PushedRequest",
     "RecoveryCode",
     "ResponseMode",
     "ResponseType",

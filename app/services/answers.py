@@ -9,6 +9,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.config import Config
 from app.models import (
     Door,
     GatewaySession,
@@ -51,16 +52,19 @@ class Answers:
 
     def __init__(
         self,
+        config: Config,
         gateway_sessions: GatewaySessions,
         tokens: Tokens,
         authorization_codes: AuthorizationCodes,
     ) -> None:
+        self._issuer = config.base_url
         self._gateway_sessions = gateway_sessions
         self._tokens = tokens
         self._authorization_codes = authorization_codes
         self._tells: dict[Door, Callable[[Session, GatewaySession], Fields]] = {
             Door.REST: self._tell_rest,
             Door.CRYPTR: self._tell_cryptr,
+            Door.OIDC: self._tell_oidc,
         }
 
     def answer(self, tx: Session, session: GatewaySession) -> Answer:
@@ -94,6 +98,23 @@ class Answers:
             "organization_domain": domain,
             "request_id": session.id,
         }
+
+    def _tell_oidc(self, tx: Session, session: GatewaySession) -> Fields:
+        """Return `code` or an error, `state`, and who says so (RFC 9207), errors included."""
+        told = self._essential(tx, session) or self._error(session)
+        if why := session.asked.get("ended"):
+            told = {"error": why, "error_description": "No page may be shown."}
+        return {**told, **_state(session), "iss": self._issuer}
+
+    def _essential(self, tx: Session, session: GatewaySession) -> Fields:
+        """Return the code, if one of the methods that `claims` make essential was used."""
+        result, wanted = self._tokens.deliverable(tx, session), session.asked["amr"]
+        if result and wanted and not set(wanted) & set(result.claims["amr"]):
+            return {
+                "error": "unmet_authentication_requirements",
+                "error_description": "The user confirmed by another method than claims ask.",
+            }
+        return self._handed_over(tx, session)
 
     def _error(self, session: GatewaySession) -> Fields:
         status = self._gateway_sessions.status(session)

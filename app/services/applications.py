@@ -222,14 +222,17 @@ class Applications:
     def answered_at(
         self, tx: Session, organization: Organization, redirect_uri: str
     ) -> list[Application]:
-        """Return those that serve the organization and registered this very address."""
-        serving = tx.scalars(select_serving(organization))
+        """Return those of our own API that serve it and registered this very address."""
+        serving = tx.scalars(select_serving(organization).where(Application.door == Door.REST))
         return [one for one in serving if redirect_uri in one.redirect_uris]
 
-    def authenticate(self, tx: Session, client_id: str, secret: str) -> Application | None:
-        """Return the application whose credentials these are."""
+    def authenticate(
+        self, tx: Session, client_id: str, secret: str, *, door: Door = Door.REST
+    ) -> Application | None:
+        """Return the application whose credentials these are, if it speaks through this door."""
         application = self.find(tx, client_id)
-        return application if self._credentials.match(secret, application) else None
+        known = self._credentials.match(secret, application)
+        return application if known and application and application.door is door else None
 
     def _record(
         self,

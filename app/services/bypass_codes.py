@@ -136,9 +136,12 @@ class BypassCodes:
         """Tell whether a code may stand in for all else in this session.
 
         It vouches for nothing new, so not where an authenticator is to be added; it is no
-        mailbox's, so not for a magic link; it reaches no class that an application may ask; and
-        nobody gives one to administrators.
+        mailbox's, so not for a magic link; it reaches no class that an application may ask;
+        nobody gives one to administrators; and the user is told of its use, so not where anybody
+        may have named them.
         """
+        if not session.subject_authenticated:
+            return False
         adds = session.intent is not Intent.VERIFY or session.force_enroll
         own = session.user.organization.environment is Environment.ADMINISTRATION
         if adds or own or session.acr_values or is_suspended(session.user):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
+from app.factors import MESSAGE_CODES
 from app.models import Authenticator, GatewaySession, Intent
 from app.services.assurance import suitable, suits
 from app.services.enrollment import MOST_PER_USER
@@ -22,9 +23,11 @@ class Means:
     def kinds(self, tx: Session, session: GatewaySession) -> set[str]:
         """Return the kinds that may be set up: those that reach what is asked.
 
-        Where a policy lets everybody pass, nobody is made to set up anything because an
-        application wants more.
+        Nothing, where it isn't sure who named the user. Where a policy lets everybody pass, nobody
+        is made to set up anything because an application wants more.
         """
+        if not session.subject_authenticated:
+            return set()
         asks = session.intent is Intent.VERIFY and not session.force_enroll
         wants_more = asks and session.steps_up
         if wants_more and self._policies.is_off(tx, session.user, session.application_id):
@@ -35,9 +38,12 @@ class Means:
         """Return the authenticators that the user may verify with, last used first.
 
         Those that reach what is asked; if there is none, any that vouches for a new one which
-        does (see `leads_to_more`).
+        does (see `leads_to_more`). None that is sent, where it isn't sure who named the user.
         """
-        mine = live(tx, session.user, self.hosted(tx, session))
+        kinds = self.hosted(tx, session)
+        if not session.subject_authenticated:
+            kinds -= {*MESSAGE_CODES}
+        mine = live(tx, session.user, kinds)
         suiting = [one for one in mine if suits(one, session.acr_values)]
         if suiting or len(mine) >= MOST_PER_USER or not self.kinds(tx, session):
             return suiting

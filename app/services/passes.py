@@ -97,8 +97,11 @@ class Passes:
 def _asks_to_verify(session: GatewaySession) -> bool:
     """Tell whether a policy has a say: not where somebody came, or was sent, to enroll.
 
-    Neither where the application asks for more than a policy may come to.
+    Neither where the application asks for more than a policy may come to, nor where it isn't sure
+    that it named the user.
     """
+    if not session.subject_authenticated:
+        return False
     if session.user.organization.environment is Environment.ADMINISTRATION:
         return False
     enrolls = session.intent is not Intent.VERIFY or session.force_enroll

@@ -153,6 +153,14 @@ class TrustedBrowsers:
             tx, EventKind.TRUSTED_BROWSER_REVOKED, actor, user=user, browser=str(browser_id)
         )
 
+    def forget(self, tx: Session, actor: Actor, secrets: Sequence[str]) -> None:
+        """Trust the browser no more that holds these secrets, whoever its users are."""
+        hashes = [one for secret in secrets for one in self._vault.hashes(secret, purpose=_SECRET)]
+        for row in tx.scalars(
+            sa.select(TrustedBrowser).where(TrustedBrowser.secret_hash.in_(hashes))
+        ).all():
+            self.revoke(tx, actor, tx.get_one(User, row.user_id), row.id)
+
     def revoke_all(self, tx: Session, actor: Actor, user: User) -> int:
         """Trust no browser of a user any more; return how many there were."""
         theirs = self.of(tx, user)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -101,6 +102,19 @@ class VisitBrowsers:
             return False
         return self._go_on_trusted(tx, actor, session, cookies.trust)
 
+    def end_silently(self, tx: Session, actor: Actor, session: GatewaySession) -> bool:
+        """End a visit that may show no page, if its browser spares the user nothing.
+
+        The application is told whether the user only has to confirm, or more.
+        """
+        if not session.asked.get("silent"):
+            return False
+        confirms = self._visits.step(tx, session) is Step.VERIFY
+        ended = "login_required" if confirms else "interaction_required"
+        session.asked = {**session.asked, "ended": ended}
+        self._gateway_sessions.cancel(tx, actor, session)
+        return True
+
     def days(self, tx: Session, session: GatewaySession) -> int:
         """Return for how many days the user may trust the browser of a visit; 0 means not at all.
 
@@ -144,6 +158,16 @@ class VisitBrowsers:
         )
         marked = touched_one(tx, mark.values(browser_hash=self._vault.hash(secret, purpose=_MARK)))
         return secret if marked else None
+
+    def forget(
+        self, tx: Session, actor: Actor, *, trusts: Sequence[str], marks: Sequence[str]
+    ) -> None:
+        """Forget a browser: nothing is spared in it any more to whom these secrets stand for."""
+        self._trusted_browsers.forget(tx, actor, trusts)
+        hashes = [one for mark in marks for one in self._vault.hashes(mark, purpose=_MARK)]
+        marked = sa.update(Verification).where(Verification.browser_hash.in_(hashes))
+        unmark = marked.values(browser_hash=None)
+        tx.execute(unmark, execution_options={"synchronize_session": False})
 
     def _go_on_trusted(
         self, tx: Session, actor: Actor, session: GatewaySession, secret: str
@@ -218,7 +242,10 @@ class VisitBrowsers:
         return not enrolls and self._is_vouched(session)
 
     def _is_vouched(self, session: GatewaySession) -> bool:
-        """Tell whether an application of a customer sent the user, and nobody who tries it."""
+        """Tell whether an application of a customer sent the user, and nobody who tries it, or
+        who wrote the user's name into an address."""
+        if not session.subject_authenticated:
+            return False
         customers = session.user.organization.environment in CUSTOMERS
         sessions = self._gateway_sessions
         return customers and not sessions.is_own(session) and not sessions.is_trial(session)

@@ -243,7 +243,9 @@ class VisitCodes:
 
     def _is_vouched(self, session: GatewaySession) -> bool:
         """Tell whether an application says that the user is there, and not an administrator who
-        tries it; in the sandbox nobody is reached."""
+        tries it (in the sandbox nobody is reached), or whoever holds the browser."""
+        if not session.subject_authenticated:
+            return False
         sandbox = session.user.organization.environment is Environment.SANDBOX
         return sandbox or not self._gateway_sessions.is_trial(session)
 

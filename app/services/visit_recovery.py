@@ -81,9 +81,12 @@ class VisitRecovery:
     def fits(self, session: GatewaySession) -> bool:
         """Tell whether a recovery code leads on: it reaches no class that an application asks.
 
-        Neither does it change anything of a user who stopped all changes.
+        Neither does it change anything of a user who stopped all changes, or of whom it isn't sure
+        that an application named them: a new authenticator would follow.
         """
-        return not session.acr_values and not is_frozen(session.user)
+        return (
+            session.subject_authenticated and not session.acr_values and not is_frozen(session.user)
+        )
 
     def answer(
         self, tx: Session, actor: Actor, session: GatewaySession, answer: str

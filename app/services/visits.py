@@ -355,6 +355,8 @@ class Visits:
 
     def _ground(self, tx: Session, session: GatewaySession) -> Ground | None:
         """Tell on what ground the user may add an authenticator in this session, if on any."""
+        if not session.subject_authenticated:
+            return None
         ground = self._enrollment.ground(
             tx, session.user, session=session, forced=session.force_enroll
         )

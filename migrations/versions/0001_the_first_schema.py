@@ -392,6 +392,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organization_id", "kind", name=op.f("pk_method_settings")),
     )
     op.create_table(
+        "oidc_clients",
+        sa.Column("application_id", sa.Uuid(), nullable=False),
+        sa.Column("auth", sa.String(length=40), nullable=False),
+        sa.Column("keys", sa.JSON(), nullable=False),
+        sa.Column("algorithm", sa.String(), nullable=False),
+        sa.Column("requires_pushed", sa.Boolean(), nullable=False),
+        sa.Column("requires_signed", sa.Boolean(), nullable=False),
+        sa.Column("requires_pkce", sa.Boolean(), nullable=False),
+        sa.Column("takes_unauthenticated", sa.Boolean(), nullable=False),
+        sa.Column("post_logout_redirect_uris", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["applications.id"],
+            name=op.f("fk_oidc_clients_application_id_applications"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("application_id", name=op.f("pk_oidc_clients")),
+    )
+    op.create_table(
         "policies",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -1260,6 +1279,36 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "pushed_requests",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("application_id", sa.Uuid(), nullable=False),
+        sa.Column("reference_hash", sa.String(), nullable=False),
+        sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("browser_hash", sa.String(), nullable=True),
+        sa.Column("gateway_session_id", sa.String(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["applications.id"],
+            name=op.f("fk_pushed_requests_application_id_applications"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["gateway_session_id"],
+            ["gateway_sessions.id"],
+            name=op.f("fk_pushed_requests_gateway_session_id_gateway_sessions"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pushed_requests")),
+        sa.UniqueConstraint("reference_hash", name=op.f("uq_pushed_requests_reference_hash")),
+    )
+    with op.batch_alter_table("pushed_requests", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_pushed_requests_application_id"), ["application_id"], unique=False
+        )
+
+    op.create_table(
         "challenges",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("authenticator_id", sa.Uuid(), nullable=False),
@@ -1551,6 +1600,27 @@ def upgrade() -> None:
         sa.UniqueConstraint("gateway_session_id", name=op.f("uq_results_gateway_session_id")),
     )
     op.create_table(
+        "access_tokens",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("token_hash", sa.String(), nullable=False),
+        sa.Column("result_id", sa.Uuid(), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["result_id"],
+            ["results.id"],
+            name=op.f("fk_access_tokens_result_id_results"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_access_tokens")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_access_tokens_token_hash")),
+    )
+    with op.batch_alter_table("access_tokens", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_access_tokens_result_id"), ["result_id"], unique=False)
+
+    op.create_table(
         "authorization_codes",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("code_hash", sa.String(), nullable=False),
@@ -1580,6 +1650,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_authorization_codes_result_id"))
 
     op.drop_table("authorization_codes")
+    with op.batch_alter_table("access_tokens", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_access_tokens_result_id"))
+
+    op.drop_table("access_tokens")
     op.drop_table("results")
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.drop_index(
@@ -1635,6 +1709,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_challenges_authenticator_id"))
 
     op.drop_table("challenges")
+    with op.batch_alter_table("pushed_requests", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_pushed_requests_application_id"))
+
+    op.drop_table("pushed_requests")
     with op.batch_alter_table("passkey_challenges", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_passkey_challenges_user_id"))
         batch_op.drop_index(batch_op.f("ix_passkey_challenges_gateway_session_id"))
@@ -1800,6 +1878,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_policies_application_id"))
 
     op.drop_table("policies")
+    op.drop_table("oidc_clients")
     op.drop_table("method_settings")
     with op.batch_alter_table("invitations", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_invitations_organization_id"))

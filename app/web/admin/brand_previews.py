@@ -90,7 +90,7 @@ def _facts(look: Look, application: str, settings: TotpSettings) -> dict[str, An
     label = f"{quote(look.name, safe='')}:{quote(_PERSON)}"
     uri = f"otpauth://totp/{label}?secret={_KEY}&issuer={quote(look.name, safe='')}"
     return {
-        "session": Made(short_id="preview"),
+        "session": Made(short_id="preview", subject_authenticated=True),
         "organization": Made(name=look.name),
         "application": Made(name=application),
         "person": Made(label=_PERSON),

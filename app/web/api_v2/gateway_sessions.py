@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.errors import Invalid, Refusal
 from app.models import (
     Application,
+    Door,
     GatewaySession,
     Intent,
     Organization,
@@ -192,7 +193,7 @@ def _application(
     if client_id is None:
         raise Invalid("client_id", "name the application that asks.")
     found = services().applications.find(tx, client_id)
-    if found is None or not found.serves(organization):
+    if found is None or found.door is not Door.REST or not found.serves(organization):
         raise Refusal(
             "application_not_found",
             f"client_id: no such application serves the organization {organization.domain}.",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from flask import Response, request
 from sqlalchemy.orm import Session
 
@@ -11,9 +9,8 @@ from app.models import GatewaySession
 from app.services.visit_browsers import RECALLED_FOR, Cookies
 from app.web.gateway.visit import user
 from app.web.support import services
-from app.web.support.forms import cookie_name
+from app.web.support.browser_cookies import MARK, TRUST, brought, drop, name_of
 
-TRUST, MARK = "trust", "mark"
 _MOST = 8
 """So many of each kind a browser keeps; more would outgrow the Cookie header."""
 
@@ -46,17 +43,10 @@ def _keep(
 ) -> None:
     secure, name = services().config.https, _name(kind, session)
     response.set_cookie(name, secret, max_age=seconds, secure=secure, httponly=True, samesite="Lax")
-    prefix = cookie_name(secure, f"gatehouse-{kind}-")
-    others = sorted(one for one in request.cookies if one.startswith(prefix) and one != name)
+    others = [one for one in brought(kind) if one != name]
     for one in others[: max(0, len(others) + 1 - _MOST)]:
-        response.delete_cookie(one, secure=secure, httponly=True, samesite="Lax")
+        drop(response, one)
 
 
 def _name(kind: str, session: GatewaySession) -> str:
-    """Return the name of a cookie; whose it is can't be read in it.
-
-    A trust is of the user, whichever application sends them; a mark is for one application.
-    """
-    of = [kind, str(session.user_id)] + ([str(session.application_id)] if kind == MARK else [])
-    digest = sha256(":".join(of).encode()).hexdigest()[:16]
-    return cookie_name(services().config.https, f"gatehouse-{kind}-{digest}")
+    return name_of(kind, session.user_id, session.application_id)

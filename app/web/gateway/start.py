@@ -36,6 +36,8 @@ def _first_answer(tx: Session, session: GatewaySession) -> ResponseReturnValue:
         return send_back(tx, session)
     if services().visit_browsers.pass_on(tx, user(), session, cookies_of(session)):
         return send_back(tx, session)
+    if services().visit_browsers.end_silently(tx, user(), session):
+        return send_back(tx, session)
     return next_page(tx, session)
 
 

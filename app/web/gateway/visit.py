@@ -95,7 +95,7 @@ def prepare(tx: Session, session: GatewaySession) -> None:
     """Choose the page's language and look, and let its forms end at the application."""
     person = session.user
     wear(tx, person.organization)
-    wish = person.profile.get("locale")
+    wish = person.profile.get("locale") if session.subject_authenticated else None
     speak(session.locale, wish if isinstance(wish, str) else None, person.organization.locale)
     allow_form_to(origin_of(session.redirect_uri))
 

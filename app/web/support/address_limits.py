@@ -30,6 +30,8 @@ _OF_STRANGERS = {
     "enrollment_invitation",
     "admin_sign_in",
     "admin_invitation",
+    "oidc",
+    "oidc_end_session",
 }
 _STRANGERS, _KEYS = "gatehouse address limit", "gatehouse key limit"
 

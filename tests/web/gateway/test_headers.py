@@ -121,6 +121,8 @@ def cacheable(name: str) -> bool:
     method, _, path = name.partition(" ")
     known = path in {
         "/.well-known/jwks.json",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
         "/api/v2/openapi.json",
         "/api/v2/reference",
         "/static/css/gatehouse.css",
@@ -297,6 +299,9 @@ def test_only_the_configured_host_is_answered(harbor: Harbor) -> None:
         "/",
         "/oauth/token",
         "/.well-known/jwks.json",
+        "/.well-known/openid-configuration",
+        "/oidc/authorize",
+        "/oidc/token",
         "/static/css/gatehouse.css",
     ]
     for host in OTHER_HOSTS:
