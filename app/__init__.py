@@ -14,6 +14,7 @@ from app.web import (
     api_v2,
     brand,
     cryptr,
+    duo,
     entra,
     gateway,
     health,
@@ -51,6 +52,6 @@ def create_app(config: Config | None = None, *, clock: Clock | None = None) -> F
     for habit in (*habits, error_pages):
         habit.init_app(app, config)
     ours = (health, well_known, brand, provider_reports, gateway, api_v1, api_v2, admin)
-    for door in (*ours, cryptr, entra, oidc):
+    for door in (*ours, cryptr, duo, entra, oidc):
         door.init_app(app)
     return app

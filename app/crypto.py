@@ -32,6 +32,11 @@ def new_token(bits: int = 256) -> str:
     return secrets.token_urlsafe(bits // 8)
 
 
+def new_characters(number: int, alphabet: str) -> str:
+    """Return a fresh secret of so many characters, where somebody else sets its form."""
+    return "".join(secrets.choice(alphabet) for _ in range(number))
+
+
 def new_key() -> str:
     """Return one fresh entry for `GATEHOUSE_ENCRYPTION_KEYS`: `<id>:<base64 of 32 bytes>`."""
     return f"k{secrets.token_hex(3)}:{base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}"

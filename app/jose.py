@@ -13,13 +13,15 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeyParameters, KeySet, OKPKey, RSAKey
+from joserfc.jwk import ECKey, KeyParameters, KeySet, OctKey, OKPKey, RSAKey
 from joserfc.registry import HeaderParameter
 
 from app.certificates import self_signed
 
 Algorithm = Literal["ES256", "RS256", "Ed25519"]
 ALGORITHMS: tuple[Algorithm, ...] = ("ES256", "RS256", "Ed25519")
+_SHARED = ["HS512"]
+"""What is signed with a secret that both sides know, where a protocol insists on it."""
 _ISSUER = HeaderParameter("Issuer", "str")
 _REGISTRY = jws.JWSRegistry({"iss": _ISSUER}, algorithms=list(ALGORITHMS))
 _FEWEST_BITS = 2048
@@ -175,3 +177,41 @@ def verify_rs256(token: str, *, keys: list[dict[str, Any]]) -> tuple[Claims, dic
         return jwt.decode(token, public, algorithms=["RS256"]).claims, key
     except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise BadToken from error
+
+
+def sign_shared(claims: Claims, *, secret: str) -> str:
+    """Return the claims as a compact JWS, by HMAC with a secret that the reader knows, too."""
+    key = OctKey.import_key(secret)
+    return jwt.encode({"alg": "HS512", "typ": "JWT"}, claims, key, algorithms=_SHARED)
+
+
+def verify_shared(token: str, *, secret: str) -> Claims:
+    """Return the claims of a token that was signed by HMAC-SHA-512 with this secret, and so alone.
+
+    What its header says of the algorithm chooses nothing, and no key inside it is looked at. Times
+    are the caller's to judge.
+
+    Raises:
+        BadToken: whatever is wrong with it.
+    """
+    try:
+        if "crit" in jws.extract_compact(token.encode("ascii")).headers():
+            raise BadToken
+        return jwt.decode(token, OctKey.import_key(secret), algorithms=_SHARED).claims
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
+        raise BadToken from error
+
+
+def unproven(token: str) -> Claims:
+    """Return what a token says, whoever signed it: to find out whose secret might verify it.
+
+    Raises:
+        BadToken: it says nothing.
+    """
+    try:
+        said = json.loads(jws.extract_compact(token.encode("ascii")).payload)
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
+        raise BadToken from error
+    if not isinstance(said, dict):
+        raise BadToken
+    return said

@@ -40,6 +40,10 @@ from app.services.cryptr_entries import CryptrEntries
 from app.services.cryptr_tokens import CryptrTokens
 from app.services.delivery import Delivery
 from app.services.directory import Directory
+from app.services.duo_answers import DuoAnswers
+from app.services.duo_clients import DuoClients
+from app.services.duo_sessions import DuoSessions
+from app.services.duo_tokens import DuoTokens
 from app.services.enrollment import Enrollment
 from app.services.enrollment_invitations import EnrollmentInvitations
 from app.services.entra_connections import EntraConnections
@@ -154,6 +158,9 @@ class Services:
     oidc_logouts: OidcLogouts
     id_tokens: IdTokens
     access_tokens: AccessTokens
+    duo_clients: DuoClients
+    duo_tokens: DuoTokens
+    duo_sessions: DuoSessions
     api_keys: ApiKeys
     signing_keys: SigningKeys
     tokens: Tokens
@@ -351,6 +358,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         recovery,
         limits,
     )
+    duo_clients = DuoClients(vault, applications)
+    duo_tokens = DuoTokens(config, clock, duo_clients, seen_tokens)
     freezes = Freezes(clock, freeze_links, recovery, trusted_browsers, delivery, audit)
     return Services(
         config=config,
@@ -398,6 +407,11 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         oidc_logouts=OidcLogouts(config, oidc_clients, signing_keys),
         id_tokens=IdTokens(config, clock, signing_keys, authorization_codes, access_tokens),
         access_tokens=access_tokens,
+        duo_clients=duo_clients,
+        duo_tokens=duo_tokens,
+        duo_sessions=DuoSessions(
+            duo_tokens, subjects, gateway_sessions, authorization_codes, DuoAnswers(config)
+        ),
         api_keys=ApiKeys(clock, vault, audit),
         signing_keys=signing_keys,
         tokens=tokens,

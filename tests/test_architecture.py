@@ -248,6 +248,7 @@ V1_KEY = "the secret of an API key for v1"
 APPLICATION = "an application's own id and secret"
 LINK = "whoever reads the user's mailbox"
 CLIENT = "an OIDC client that proves itself, or the bearer of its access token"
+SIGNED = "a client, by what it signs with its secret"
 ADMINISTRATOR = "an administrator; tests/web/admin/test_walk.py says which"
 CALLERS = {
     "static": ANYONE,
@@ -364,6 +365,9 @@ CALLERS = {
     "freeze.follow": LINK,
     "magic_link.landing": LINK,
     "magic_link.follow": LINK,
+    "duo.health_check": SIGNED,
+    "duo.authorize": SIGNED,
+    "duo.token": SIGNED,
     "cryptr.arrive": ANYONE,  # nothing in the address is believed
     "cryptr.identify": ANYONE,
     "cryptr.wait": ANYONE,  # its own cookie opens it

@@ -17,6 +17,7 @@ from app.models.bypass_code import BypassCode
 from app.models.challenge import Challenge
 from app.models.counted_day import CountedDay
 from app.models.cryptr_client import CryptrClient
+from app.models.duo_client import DuoClient
 from app.models.enrollment_invitation import EnrollmentInvitation
 from app.models.entra_connection import EntraAccount, EntraCloud, EntraConnection, EntraHint
 from app.models.event import Event
@@ -75,6 +76,7 @@ __all__ = [
     "CryptrClient",
     "DeliveryStatus",
     "Door",
+    "DuoClient",
     "EnrollmentInvitation",
     "EntraAccount",
     "EntraCloud",

@@ -135,6 +135,11 @@ class GatewaySession(Base):
         """Whether the application wants more than the organization's policy may come to."""
         return bool(self.acr_values) or self.max_age is not None
 
+    @property
+    def spares_nobody(self) -> bool:
+        """Whether no policy lets its user go on with nothing confirmed."""
+        return self.door in SPARE_NOBODY
+
     @classmethod
     def found(cls) -> ColumnElement[bool]:
         """Select by this: with its organization or its application it is gone for every door."""
@@ -148,5 +153,8 @@ class GatewaySession(Base):
         """The KSUID alone, as it stands in the address of a page."""
         return self.id.removeprefix(ID_PREFIX)
 
+
+SPARE_NOBODY = frozenset({Door.DUO})
+"""Who gets the answer of these doors takes it for a confirmed user, however it came about."""
 
 ID_PREFIX = "gateway-session_"

@@ -65,6 +65,7 @@ class Answers:
             Door.REST: self._tell_rest,
             Door.CRYPTR: self._tell_cryptr,
             Door.OIDC: self._tell_oidc,
+            Door.DUO: self._tell_duo,
         }
 
     def answer(self, tx: Session, session: GatewaySession) -> Answer:
@@ -115,6 +116,18 @@ class Answers:
                 "error_description": "The user confirmed by another method than claims ask.",
             }
         return self._handed_over(tx, session)
+
+    def _tell_duo(self, tx: Session, session: GatewaySession) -> Fields:
+        """Return `state`, and the code by the name that was asked for, or OAuth's error.
+
+        Its SDKs have no word for a visit that failed: without a code they let nobody in.
+        """
+        handed = self._handed_over(tx, session)
+        if not handed:
+            described = self._description(session)
+            return {"error": "access_denied", "error_description": described, **_state(session)}
+        name = "duo_code" if session.asked.get("duo_code") else "code"
+        return {name: handed["code"], **_state(session)}
 
     def _error(self, session: GatewaySession) -> Fields:
         status = self._gateway_sessions.status(session)

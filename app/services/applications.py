@@ -53,6 +53,7 @@ class Applications:
         methods: Sequence[str] = (),
         door: Door = Door.REST,
         creates_users: bool = False,
+        secret: str | None = None,
     ) -> tuple[Application, str]:
         """Register an application; return it with its secret, which is shown this once.
 
@@ -63,6 +64,7 @@ class Applications:
             methods: by their names, those that it takes; none means all that are offered.
             door: the protocol that it speaks.
             creates_users: whether somebody whom it names, and we don't know, becomes a user.
+            secret: its secret, where its protocol sets the form.
 
         Raises:
             Invalid: a field can't be used.
@@ -81,7 +83,7 @@ class Applications:
             created_at=now,
             updated_at=now,
         )
-        secret = self._credentials.issue(application)
+        secret = self._credentials.issue(application, secret)
         tx.add(application)
         self._record(tx, EventKind.APPLICATION_CREATED, actor, application)
         return application, secret
@@ -170,18 +172,24 @@ class Applications:
         *,
         overlap: timedelta = timedelta(0),
         instead_of: str | None = None,
+        secret: str | None = None,
     ) -> str:
         """Give the application a new secret and return it.
 
         Args:
             overlap: how long the old one works on; without one it is dead at once.
             instead_of: the mark (`secret_mark`) of the secret that is meant; None means any.
+            secret: the new one, where its protocol sets the form (see `DuoClients`).
 
         Raises:
             Invalid: the overlap is too long.
             Refusal: `secret_replaced`, if it was another one by now.
         """
-        secret = self._credentials.replace(tx, application, overlap, instead_of=instead_of)
+        if application.door is Door.DUO and secret is None:
+            raise ValueError("the secret of a Duo client is made by DuoClients, which keeps it")
+        secret = self._credentials.replace(
+            tx, application, overlap, instead_of=instead_of, secret=secret
+        )
         self._record(tx, EventKind.APPLICATION_SECRET_REPLACED, actor, application)
         return secret
 

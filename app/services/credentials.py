@@ -37,9 +37,13 @@ class Credentials(Generic[Holder]):
         self._prefix: Callable[[Holder], str] = prefix
         self._purpose = purpose
 
-    def issue(self, holder: Holder) -> str:
-        """Give somebody new its first secret and return it."""
-        secret = self._prefix(holder) + new_token()
+    def issue(self, holder: Holder, secret: str | None = None) -> str:
+        """Give somebody new its first secret and return it.
+
+        Args:
+            secret: one that was made elsewhere, as a protocol sets its form.
+        """
+        secret = secret or self._prefix(holder) + new_token()
         holder.secret_hash = self._vault.hash(secret, purpose=self._purpose)
         return secret
 
@@ -50,11 +54,13 @@ class Credentials(Generic[Holder]):
         overlap: timedelta,
         *,
         instead_of: str | None = None,
+        secret: str | None = None,
     ) -> str:
         """Give a holder a new secret and return it; the old one works on for the overlap.
 
         Args:
             instead_of: the mark of the secret that is meant; a form sent twice does no harm then.
+            secret: the new one, if it was made elsewhere.
 
         Raises:
             Invalid: the overlap is negative, or longer than a week.
@@ -74,7 +80,7 @@ class Credentials(Generic[Holder]):
         keeps = overlap > timedelta(0)
         holder.previous_secret_hash = holder.secret_hash if keeps else None
         holder.previous_until = self._clock.now() + overlap if keeps else None
-        return self.issue(holder)
+        return self.issue(holder, secret)
 
     def hashes(self, secret: str) -> list[str]:
         """Return how a holder's row may keep this secret, to find the row by it."""

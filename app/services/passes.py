@@ -97,10 +97,10 @@ class Passes:
 def _asks_to_verify(session: GatewaySession) -> bool:
     """Tell whether a policy has a say: not where somebody came, or was sent, to enroll.
 
-    Neither where the application asks for more than a policy may come to, nor where it isn't sure
-    that it named the user.
+    Neither where the application asks for more than a policy may come to, isn't sure that it named
+    the user, or can't be told that nothing was confirmed.
     """
-    if not session.subject_authenticated:
+    if session.spares_nobody or not session.subject_authenticated:
         return False
     if session.user.organization.environment is Environment.ADMINISTRATION:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import unicodedata
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -47,15 +48,34 @@ class Subjects:
         )
 
     def find(self, tx: Session, organization: Organization, name: str) -> User | None:
-        """Return the user of an organization with this id, e-mail address, or external id."""
+        """Return the user of an organization with this id, e-mail address, or external id.
+
+        An external id that differs in case, spaces or spelling of letters alone means the same
+        user: where the application's own sign-in takes "ADA" for "ada", whoever types that must
+        meet Ada's methods, and not begin as somebody new.
+
+        Raises:
+            Refusal: `user_ambiguous`: several differ from the name in that alone.
+        """
         with contextlib.suppress(NotFound):
             return self._directory.find(tx, organization, name)
-        found = tx.scalar(
-            sa.select(User).where(User.organization_id == organization.id, User.external_id == name)
-        )
+        of = sa.select(User).where(User.organization_id == organization.id)
+        found = tx.scalar(of.where(User.external_id == name)) or self._alike(tx, of, name)
         if found is not None:
             found.organization = organization
         return found
+
+    def _alike(self, tx: Session, of: sa.Select[User], name: str) -> User | None:
+        plain = _plain(name)
+        if found := tx.scalar(of.where(User.external_id == plain)):
+            return found
+        alike = tx.scalars(of.where(sa.func.lower(User.external_id) == plain).limit(2)).all()
+        if len(alike) > 1:
+            raise Refusal(
+                "user_ambiguous",
+                "The external ids of several users differ in case alone, and none is this name.",
+            )
+        return alike[0] if alike else None
 
     def find_or_create(
         self,
@@ -68,7 +88,8 @@ class Subjects:
         """Return whom an application names for sure; one whom we don't know is made if it may.
 
         Args:
-            name: an address becomes the new user's e-mail address, all else the external id.
+            name: an address becomes the new user's e-mail address, all else the external id, in
+                lower case.
         """
         found = self.find(tx, organization, name)
         if found is not None or not application.creates_users:
@@ -83,4 +104,9 @@ class Subjects:
     def _create(self, tx: Session, actor: Actor, organization: Organization, name: str) -> User:
         with contextlib.suppress(Invalid):
             return self._directory.create(tx, actor, organization, email=name)
-        return self._directory.create(tx, actor, organization, external_id=name, named=True)
+        return self._directory.create(tx, actor, organization, external_id=_plain(name), named=True)
+
+
+def _plain(name: str) -> str:
+    """Return the one spelling of a name that stands for all that mean the same."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -75,8 +75,8 @@ class Tokens:
                 raise ValueError("a result needs an accepted verification of its own session")
         if verification.purpose is Purpose.RECOVERY:
             raise ValueError("a recovery code is no result before a new authenticator is confirmed")
-        if verification.purpose is Purpose.SKIP and recovery:
-            raise ValueError("what was lost is replaced, and not skipped")
+        if verification.purpose is Purpose.SKIP and (recovery or session.spares_nobody):
+            raise ValueError("what was lost is replaced, and some doors spare nobody")
         by_code = recovery is not None or verification.kind == recovery_code.KIND
         assurance = assurance_of(session, recovery or verification)
         if not satisfies(assurance.acr, session.acr_values):

@@ -293,6 +293,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("application_id", name=op.f("pk_cryptr_clients")),
     )
     op.create_table(
+        "duo_clients",
+        sa.Column("application_id", sa.Uuid(), nullable=False),
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("secret", sa.String(), nullable=False),
+        sa.Column("previous_secret", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["applications.id"],
+            name=op.f("fk_duo_clients_application_id_applications"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("application_id", name=op.f("pk_duo_clients")),
+        sa.UniqueConstraint("client_id", name=op.f("uq_duo_clients_client_id")),
+    )
+    op.create_table(
         "entra_connections",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("application_id", sa.Uuid(), nullable=False),
@@ -1890,6 +1905,7 @@ def downgrade() -> None:
 
     op.drop_table("import_jobs")
     op.drop_table("entra_connections")
+    op.drop_table("duo_clients")
     op.drop_table("cryptr_clients")
     op.drop_table("counted_days")
     op.drop_table("brands")
