@@ -83,6 +83,11 @@ class Vault:
         self._keys = keys
         self._writing = next(iter(keys))
 
+    @property
+    def key_ids(self) -> list[str]:
+        """The ids of the deployment's keys, the writing one first."""
+        return list(self._keys)
+
     def __repr__(self) -> str:
         return f"Vault(keys={list(self._keys)})"
 

@@ -44,6 +44,7 @@ from app.services.duo_answers import DuoAnswers
 from app.services.duo_clients import DuoClients
 from app.services.duo_sessions import DuoSessions
 from app.services.duo_tokens import DuoTokens
+from app.services.encryption_keys import EncryptionKeys
 from app.services.enrollment import Enrollment
 from app.services.enrollment_invitations import EnrollmentInvitations
 from app.services.entra_connections import EntraConnections
@@ -164,6 +165,7 @@ class Services:
     api_keys: ApiKeys
     signing_keys: SigningKeys
     tokens: Tokens
+    encryption_keys: EncryptionKeys
     idempotency: Idempotency
     limits: Limits
     sending_rules: Rulebook
@@ -415,6 +417,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         api_keys=ApiKeys(clock, vault, audit),
         signing_keys=signing_keys,
         tokens=tokens,
+        encryption_keys=EncryptionKeys(database, vault),
         idempotency=Idempotency(clock, vault),
         limits=limits,
         sending_rules=sending_rules,

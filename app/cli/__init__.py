@@ -14,6 +14,7 @@ from app.cli import (
     applications,
     audit,
     demo_data,
+    encryption_keys,
     init,
     organizations,
     serve,
@@ -45,6 +46,7 @@ for _command in (
     users.group,
     administrators.group,
     signing_keys.group,
+    encryption_keys.group,
     demo_data.command,
 ):
     gatehouse.add_command(_command)

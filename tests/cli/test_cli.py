@@ -719,6 +719,25 @@ def test_signing_keys_rotate_when_the_next_one_is_known(
     assert at_once["published_keys"] == 12
 
 
+def test_encryption_keys_are_made_put_in_front_and_rotated(operator: Operator) -> None:
+    operator.gets("demo-data")
+    made = operator.gets("encryption-keys", "new")["key"]
+    assert re.fullmatch(r"k[0-9a-f]{6}:[A-Za-z0-9+/]{43}=", made)
+    old = operator.environment["GATEHOUSE_ENCRYPTION_KEYS"]
+    both = {"GATEHOUSE_ENCRYPTION_KEYS": f"{made},{old}"}
+    [alone] = operator.gets("encryption-keys", "list")
+    assert (alone["key"], alone["state"], alone["needed"]) == ("test", "encrypts", True)
+    rotated = operator.gets("encryption-keys", "rotate", **both)
+    assert rotated == {"encrypted_anew": alone["encrypted"], "key_missing": 0}
+    new, kept = operator.gets("encryption-keys", "list", **both)
+    assert (new["state"], new["encrypted"]) == ("encrypts", alone["encrypted"])
+    assert (kept["state"], kept["encrypted"], kept["needed"]) == ("decrypts", 0, True)
+    assert kept["hashed"]["applications.secret_hash"] > 0
+    lost = operator.types("encryption-keys", "rotate")
+    assert lost.returncode == 1
+    assert "Run: gatehouse encryption-keys list" in lost.stderr
+
+
 def test_an_operator_resets_a_user_s_authenticators(
     operator: Operator, client_wire: InProcess, clock: FixedClock
 ) -> None:
