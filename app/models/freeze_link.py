@@ -28,5 +28,5 @@ class FreezeLink(Base):
     )
     """What was added, which the link suspends."""
     created_at: Mapped[datetime]
-    expires_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]

@@ -225,18 +225,14 @@ class Account:
         theirs = {one.id for one in self._trusted_browsers.of(tx, session.user)}
         if browser_id not in theirs or not self._turns(tx, session):
             return False
-        self._trusted_browsers.revoke(tx, actor, session.user, browser_id)
-        self._tell(tx, actor, session, "browsers_forgotten", count=1)
+        self._trusted_browsers.forget(tx, actor, session.user, browser_id)
         return True
 
     def forget_browsers(self, tx: Session, actor: Actor, session: GatewaySession) -> bool:
         """Trust none of the user's browsers any more; tell whether any was trusted."""
         if not self._turns(tx, session):
             return False
-        count = self._trusted_browsers.revoke_all(tx, actor, session.user)
-        if count:
-            self._tell(tx, actor, session, "browsers_forgotten", count=count)
-        return count > 0
+        return self._trusted_browsers.forget_all(tx, actor, session.user) > 0
 
     def finish(self, tx: Session, actor: Actor, session: GatewaySession) -> bool:
         """End the session well: its result says how the user confirmed in it."""

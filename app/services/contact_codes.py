@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,6 +20,7 @@ from app.services.contact_methods import APP, kind_of
 from app.services.enrollment import Enrollment, Ground
 from app.services.message_codes import MessageCodes
 from app.services.recovery import REENROLLMENTS
+from app.services.standing import demand_unfrozen
 from app.services.verification import Occasion, Verifications
 
 
@@ -72,9 +74,11 @@ class ContactCodes:
             recipient: for which the key vouches; `<e-mail address>:<number>` for dual.
 
         Raises:
-            Refusal: `reenrollment_due`.
+            Refusal: `reenrollment_due`; `user_frozen`, if the contact is not bound yet.
         """
         self._demand_nothing_due(tx, user)
+        if not _live(self._enrollment.bound(tx, user, kind_of(channel), recipient)):
+            demand_unfrozen(user)
         authenticator = self._enrollment.bind(tx, actor, user, kind_of(channel), recipient)
         asked = self._message_codes.send(tx, actor, user, authenticator, channel=channel)
         if isinstance(asked, Asked):
@@ -86,7 +90,7 @@ class ContactCodes:
 
         Raises:
             Refusal: `already_enrolled`, `verification_required`, `enrollment_closed`,
-                `reenrollment_limit_reached`.
+                `reenrollment_limit_reached`, `user_frozen`.
         """
         ground = self._ground(tx, user)
         if ground is Ground.RECOVERED and user.reenrollments >= REENROLLMENTS:
@@ -122,12 +126,12 @@ class ContactCodes:
             return self._verify_app(tx, actor, user, answer, occasion)
         self._demand_nothing_due(tx, user)
         found = list(self._enrollment.bound(tx, user, kind, recipient))
-        live = [one for one in found if one.status is AuthenticatorStatus.ACTIVE]
-        if live:
+        if live := _live(found):
             return self._attempt(tx, actor, user, live, answer, occasion)
         waiting = [one for one in found if _waits(one, self._clock.now())]
         if not waiting:
             return Refused(reason=Reason.WRONG)
+        demand_unfrozen(user)
         return self._confirm(tx, actor, user, waiting[0], answer, Ground.CONTACT, occasion)
 
     def _verify_app(
@@ -210,6 +214,7 @@ class ContactCodes:
         ground = self._enrollment.ground_beside(tx, user)
         if ground is not None:
             return ground
+        demand_unfrozen(user)
         if self._enrollment.has(tx, user, AuthenticatorStatus.ACTIVE):
             raise Refusal(
                 "verification_required",
@@ -229,6 +234,10 @@ class ContactCodes:
                 "A recovery code stopped what the user had. Set up a new authenticator app by "
                 "POST /v1/mfa with Type=APP.",
             )
+
+
+def _live(found: Sequence[Authenticator]) -> list[Authenticator]:
+    return [one for one in found if one.status is AuthenticatorStatus.ACTIVE]
 
 
 def _waits(one: Authenticator, now: datetime) -> bool:

@@ -224,6 +224,8 @@ class Enrollment:
 
         Beside codes by message it needs one of these, verified by the backend a moment ago.
         """
+        if is_frozen(user):
+            return None
         if not self.has(tx, user, AuthenticatorStatus.ACTIVE):
             return self.ground(tx, user, forced=False)
         lately = self._clock.now() - VOUCHED_FOR
@@ -441,6 +443,10 @@ class Enrollment:
 
     def _use(self, tx: Session, user: User, ground: Ground) -> bool:
         """Use up the ground, and let what is replaced die: both, or neither and False."""
+        lock(tx, User.id, user.id)  # whoever stops a change comes before it, or after
+        tx.refresh(user, ["frozen_at"])
+        if is_frozen(user):
+            return False
         with tx.begin_nested() as savepoint:
             if used := self._used(tx, user, ground):
                 return used
@@ -452,8 +458,7 @@ class Enrollment:
         match ground:
             case Ground.VOUCHED:
                 return True
-            case Ground.CONTACT:
-                lock(tx, User.id, user.id)  # nobody's re-enrollment is done with by this
+            case Ground.CONTACT:  # nobody's re-enrollment is done with by this
                 open_to = mine.where(User.enrollment_open)
                 touched_one(tx, open_to.values(enrollment_open=False))
                 return not self.is_due(tx, user)

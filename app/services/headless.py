@@ -29,7 +29,7 @@ from app.services.message_codes import MessageCodes
 from app.services.method_settings import MethodSettings
 from app.services.recovery import REENROLLMENTS, Recovery
 from app.services.send_refusals import not_sent
-from app.services.standing import demand_unsuspended
+from app.services.standing import demand_unfrozen, demand_unsuspended
 from app.services.totp_settings import GATEWAY, METHODS
 from app.services.verification import Occasion, Verifications, live
 
@@ -123,7 +123,7 @@ class Headless:
 
         Raises:
             Refusal: `totp_connection_inactive`, `already_enrolled`, `enrollment_closed`,
-                `reenrollment_limit_reached`, `user_suspended`, those of `not_sent`.
+                `reenrollment_limit_reached`, `user_frozen`, `user_suspended`, those of `not_sent`.
             Invalid: the method is not offered, or the user has no phone number for it.
         """
         kind = self._kind(tx, user, method)
@@ -309,7 +309,12 @@ class Headless:
 
 
 def closed(tx: Session, enrollment: Enrollment, user: User) -> Refusal:
-    """Return why a user may add nothing now."""
+    """Return why a user may add nothing now.
+
+    Raises:
+        Refusal: `user_frozen`.
+    """
+    demand_unfrozen(user)
     if enrollment.has(tx, user, AuthenticatorStatus.ACTIVE):
         return Refusal(
             "already_enrolled",

@@ -82,10 +82,14 @@ class HeadlessPasskeys:
 
         Raises:
             Refusal: `passkeys_inactive`, `already_enrolled`, `enrollment_closed`,
-                `reenrollment_limit_reached`, `user_suspended`.
+                `reenrollment_limit_reached`, `user_frozen`, `user_suspended`.
         """
         self._demand_active(tx, user)
-        ground = self._enrollment.ground_beside(tx, user) if not forced else Ground.FORCED
+        ground = (
+            self._enrollment.ground(tx, user, forced=True)
+            if forced
+            else self._enrollment.ground_beside(tx, user)
+        )
         if ground is None:
             raise closed(tx, self._enrollment, user)
         if ground is Ground.RECOVERED and user.reenrollments >= REENROLLMENTS:

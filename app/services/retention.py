@@ -1,4 +1,4 @@
-"""Retention: how long events and messages are kept, and deleting those that are older."""
+"""Retention: how long events, messages and links are kept, and deleting what is older."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from app.errors import Invalid
 from app.models import (
     Arrival,
     Event,
+    FreezeLink,
     Message,
     MessageStatus,
     Organization,
     Seal,
+    User,
     WebhookDelivery,
 )
 from app.services import send_counts
@@ -32,6 +34,9 @@ SHORTEST, LONGEST = 30, 3650
 _SEALS_AT_ONCE = 100
 _MESSAGES_AT_ONCE = 5_000
 _ARRIVALS_KEPT = timedelta(days=1)
+_LINKS_KEPT = timedelta(days=30)
+"""So long after its end the page of a freeze link says that it is over."""
+_LINKS_AT_ONCE = 5_000
 _ENDED = (
     MessageStatus.CAPTURED,
     MessageStatus.SENT,
@@ -105,7 +110,7 @@ class Retention:
         """Delete some of the events that are older than their organization keeps them.
 
         Old messages, old deliveries to webhooks, counts of messages that nobody asks for any more,
-        and arrivals go with them.
+        arrivals and freeze links that are over go with them.
 
         Returns:
             Whether there may be more to delete at once.
@@ -121,6 +126,7 @@ class Retention:
             self._purge_webhooks(),
             self._purge_counts(),
             self._purge_arrivals(),
+            self._purge_links(),
         )
         return any([*more, *others])
 
@@ -153,6 +159,17 @@ class Retention:
         with self._database.writing() as tx:
             done = tx.execute(gone, execution_options={"synchronize_session": False})
         return int(done.rowcount) >= _MESSAGES_AT_ONCE  # type: ignore[attr-defined]
+
+    def _purge_links(self) -> bool:
+        """Delete some of the freeze links that are over, but those that still freeze somebody."""
+        frozen = sa.select(User.id).where(User.frozen_at.is_not(None))
+        holds = sa.and_(FreezeLink.used_at.is_not(None), FreezeLink.user_id.in_(frozen))
+        due = sa.and_(FreezeLink.expires_at < self._clock.now() - _LINKS_KEPT, ~holds)
+        oldest = sa.select(FreezeLink.id).where(due).order_by(FreezeLink.expires_at)
+        gone = sa.delete(FreezeLink).where(FreezeLink.id.in_(oldest.limit(_LINKS_AT_ONCE)), due)
+        with self._database.writing() as tx:
+            done = tx.execute(gone, execution_options={"synchronize_session": False})
+        return int(done.rowcount) >= _LINKS_AT_ONCE  # type: ignore[attr-defined]
 
     def _purge_counts(self) -> bool:
         with self._database.writing() as tx:

@@ -64,3 +64,17 @@ def demand_unsuspended(user: User) -> None:
             "An administrator suspended the user. Nobody is let in for this user before that is "
             "lifted in the admin area.",
         )
+
+
+def demand_unfrozen(user: User) -> None:
+    """Refuse what would add to a user's methods while a change of them is stopped.
+
+    Raises:
+        Refusal: `user_frozen`.
+    """
+    if is_frozen(user):
+        raise Refusal(
+            "user_frozen",
+            "The user said that a change to the account was not theirs. Nothing can be set up "
+            "before somebody has looked and unlocked the user.",
+        )

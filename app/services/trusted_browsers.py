@@ -138,6 +138,26 @@ class TrustedBrowsers:
             raise NotFound("trusted browser")
         return found
 
+    def is_one(self, row: TrustedBrowser, secret: str) -> bool:
+        """Tell whether a browser with this secret is the one of a row."""
+        return self._vault.matches(secret, row.secret_hash, purpose=_SECRET)
+
+    def forget(self, tx: Session, actor: Actor, user: User, browser_id: uuid.UUID) -> None:
+        """Trust one browser of a user no more, and tell the user.
+
+        Raises:
+            NotFound: the user trusts no such browser, or somebody revoked it first.
+        """
+        self.revoke(tx, actor, user, browser_id)
+        self._tell(tx, actor, user, 1)
+
+    def forget_all(self, tx: Session, actor: Actor, user: User) -> int:
+        """Trust no browser of a user any more, and tell the user; return how many there were."""
+        count = self.revoke_all(tx, actor, user)
+        if count:
+            self._tell(tx, actor, user, count)
+        return count
+
     def revoke(self, tx: Session, actor: Actor, user: User, browser_id: uuid.UUID) -> None:
         """Trust one browser of a user no more.
 
@@ -167,6 +187,10 @@ class TrustedBrowsers:
         for one in theirs:
             self.revoke(tx, actor, user, one.id)
         return len(theirs)
+
+    def _tell(self, tx: Session, actor: Actor, user: User, count: int) -> None:
+        organization = user.organization
+        self._delivery.notify(tx, actor, organization, user, "browsers_forgotten", count=count)
 
     def _make_room(self, tx: Session, user: User, secret: str) -> None:
         mine = TrustedBrowser.user_id == user.id

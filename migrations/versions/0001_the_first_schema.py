@@ -1387,6 +1387,9 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_freeze_links_authenticator_id"), ["authenticator_id"], unique=False
         )
+        batch_op.create_index(
+            batch_op.f("ix_freeze_links_expires_at"), ["expires_at"], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_freeze_links_user_id"), ["user_id"], unique=False)
 
     op.create_table(
@@ -1716,6 +1719,7 @@ def downgrade() -> None:
     op.drop_table("recovery_codes")
     with op.batch_alter_table("freeze_links", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_freeze_links_user_id"))
+        batch_op.drop_index(batch_op.f("ix_freeze_links_expires_at"))
         batch_op.drop_index(batch_op.f("ix_freeze_links_authenticator_id"))
 
     op.drop_table("freeze_links")

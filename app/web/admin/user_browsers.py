@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.services.roles import Action
 from app.web.admin.desk import Seat, confirm, done, page
+from app.web.admin.notices import tells, told
 from app.web.admin.user import back, blueprint, call_name, find
 from app.web.support import services
 
@@ -27,7 +28,7 @@ def ask_revoke_browser(
         question=f"Trust {one.device or 'this browser'} of {name} no more?",
         says=[
             f"{name} confirms again at the next visit there, and can trust it anew.",
-            f"{name} is not told. The audit record keeps that you did it.",
+            f"{tells(user)} The audit record keeps that you did it.",
         ],
         button="Revoke browser",
         keep="Keep it",
@@ -43,8 +44,9 @@ def revoke_browser(
 ) -> ResponseReturnValue:
     """Trust one browser no more."""
     user = find(tx, seat, user_id, locked=True)
-    services().trusted_browsers.revoke(tx, seat.actor, user, browser_id)
-    return done(seat, "The browser is trusted no more.", "admin_user.show", user_id=user.id)
+    services().trusted_browsers.forget(tx, seat.actor, user, browser_id)
+    notice = f"The browser is trusted no more.{told(user)}"
+    return done(seat, notice, "admin_user.show", user_id=user.id)
 
 
 @blueprint.get("/trusted-browsers/revoke")
@@ -59,7 +61,7 @@ def ask_revoke_browsers(tx: Session, seat: Seat, user_id: uuid.UUID) -> Response
         says=[
             f"{number} browser{'s are' if number != 1 else ' is'} trusted now. {name} confirms "
             "again at the next visit, wherever it is.",
-            f"{name} is not told. The audit record keeps that you did it.",
+            f"{tells(user)} The audit record keeps that you did it.",
         ],
         button="Revoke all browsers",
         keep="Keep them",
@@ -73,5 +75,6 @@ def ask_revoke_browsers(tx: Session, seat: Seat, user_id: uuid.UUID) -> Response
 def revoke_browsers(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnValue:
     """Trust no browser any more."""
     user = find(tx, seat, user_id, locked=True)
-    services().trusted_browsers.revoke_all(tx, seat.actor, user)
-    return done(seat, "No browser is trusted any more.", "admin_user.show", user_id=user.id)
+    count = services().trusted_browsers.forget_all(tx, seat.actor, user)
+    notice = f"No browser is trusted any more.{told(user) if count else ''}"
+    return done(seat, notice, "admin_user.show", user_id=user.id)

@@ -39,6 +39,7 @@ ERRORS: dict[str, tuple[int, ...]] = {
     "too_large": (413,),
     "unsupported_media_type": (415,),
     "unsupported_version": (400,),
+    "user_frozen": (422,),
     "user_suspended": (422,),
     "verification_required": (422,),
 }

@@ -118,6 +118,11 @@ ERRORS: dict[str, ErrorType] = {
     "unsupported_media_type": ErrorType(415, "The body is of a kind that this call does not read."),
     "use_get": ErrorType(422, "What was sent to create a user was meant to list users."),
     "user_not_found": ErrorType(422, "The organization has no user with this id or address."),
+    "user_frozen": ErrorType(
+        422,
+        "The user said that a change to the account was not theirs; nothing can be set up before "
+        "somebody has looked and unlocked the user.",
+    ),
     "user_suspended": ErrorType(
         422, "An administrator suspended the user, so no door lets the user in."
     ),

@@ -94,6 +94,7 @@ class AuthenticationShown(OfOrganization):
         "enrollment_closed",
         "passkeys_inactive",
         "reenrollment_limit_reached",
+        "user_frozen",
         "user_suspended",
     ),
 )

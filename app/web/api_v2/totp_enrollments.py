@@ -28,6 +28,7 @@ REFUSALS = (
     "locked",
     "reenrollment_limit_reached",
     "totp_connection_inactive",
+    "user_frozen",
     "user_suspended",
 )
 

@@ -12,6 +12,7 @@ from app.factors import MESSAGE_CODES, PASSKEY
 from app.factors.passkey import provider_of
 from app.models import Authenticator, GatewaySession
 from app.services.masked import masked
+from app.web.gateway.browser import cookies_of
 from app.web.gateway.codes import go_to_codes
 from app.web.gateway.done import send_back
 from app.web.gateway.visit import View, blueprint, next_page, page, render, user
@@ -35,6 +36,8 @@ def _is_open(tx: Session, session: GatewaySession) -> bool:
 def account(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     """Show all that the user has."""
     methods = services().account.methods(tx, session)
+    trusted, secret = services().trusted_browsers, cookies_of(session).trust
+    browsers = trusted.of(tx, session.user)
     events, applications = services().account.activity(tx, session)
     return render(
         "gateway/account.html",
@@ -42,7 +45,8 @@ def account(tx: Session, session: GatewaySession) -> ResponseReturnValue:
         methods=[(one, title_of(one), one.kind in MESSAGE_CODES) for one in methods],
         has_room=services().account.has_room(tx, session),
         codes=services().account.codes(tx, session),
-        browsers=services().trusted_browsers.of(tx, session.user),
+        browsers=browsers,
+        here={one.id for one in browsers if trusted.is_one(one, secret)},
         reached=services().delivery.reach(tx, session.user) is not None,
         events=events,
         applications=applications,

@@ -122,12 +122,14 @@ OF_A_USER = [
         "revoke_browser",
         "trusted-browsers/{browser}/revoke",
         "trusted_browser:revoked",
+        tells="A browser is no longer trusted for your account",
         says="confirms again at the next visit there",
     ),
     about_ada(
         "revoke_browsers",
         "trusted-browsers/revoke",
         "trusted_browser:revoked",
+        tells="A browser is no longer trusted for your account",
         says="confirms again at the next visit, wherever it is",
     ),
     about_ada(

@@ -223,6 +223,12 @@ def unsupported_version(harbor: Harbor, backend: Devrift) -> Reply:
 
 
 @provokes
+def user_frozen(harbor: Harbor, backend: Devrift) -> Reply:
+    harbor.executes(sa.update(User).values(frozen_at=harbor.clock.now()))
+    return backend.asks(EMAIL, "APP")
+
+
+@provokes
 def user_suspended(harbor: Harbor, backend: Devrift) -> Reply:
     with harbor.services.database.writing() as tx:
         user = harbor.services.directory.find(tx, harbor.organization, EMAIL)

@@ -333,6 +333,12 @@ def user_not_found(harbor: Harbor) -> Reply:
 
 
 @provokes
+def user_frozen(harbor: Harbor) -> Reply:
+    harbor.executes(sa.update(User).values(frozen_at=harbor.clock.now()))
+    return enrolls(harbor)
+
+
+@provokes
 def user_suspended(harbor: Harbor) -> Reply:
     with harbor.services.database.writing() as tx:
         user = harbor.services.directory.find(tx, harbor.organization, harbor.ada)

@@ -8,18 +8,24 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
+from app.factors.base import Reason, Refused
 from app.models import (
     Authenticator,
     AuthenticatorStatus,
     Event,
+    FreezeLink,
     GatewaySession,
     Message,
     SessionStatus,
     TrustedBrowser,
     User,
 )
-from tests.actors import Browser, keep_secret
+from app.services.audit import OPERATOR
+from app.services.enrollment import Ground
+from app.services.verification import Occasion
+from tests.actors import Browser, Phone, keep_secret
 from tests.conftest import Harbor
+from tests.web.api_v1.backend import EMAIL, PHONE, Devrift
 from tests.web.gateway.test_account import (
     MINUTE,
     at_account,
@@ -270,3 +276,103 @@ def test_every_change_on_the_page_is_told_with_a_link(harbor: Harbor) -> None:
     names = ("authenticator_renamed", "authenticator_removed", "recovery_codes_made")
     assert len({link(harbor, name) for name in names}) == 3
     assert AuthenticatorStatus.SUSPENDED.value not in statuses(harbor)
+
+
+# Nothing is added meanwhile
+
+
+def freezes(harbor: Harbor) -> None:
+    """Stop what Ada, or somebody in her name, might change."""
+    ada = sa.update(User).where(User.id == uuid.UUID(harbor.ada))
+    harbor.executes(ada.values(frozen_at=harbor.clock.now()))
+
+
+def test_a_backend_that_vouches_for_a_contact_binds_none(harbor: Harbor) -> None:
+    """What API v1 has bound before goes on; nothing is added, not even by a code sent before."""
+    backend = Devrift(harbor)
+    harbor.executes(sa.update(User).values(phone_number=PHONE))
+    assert backend.verifies(EMAIL, "EMAIL", backend.sends(EMAIL, "EMAIL")).status == 200
+    code = backend.sends(PHONE, "SMS")
+    before = statuses(harbor)
+    assert before == ["active", "pending"]
+    freezes(harbor)
+    harbor.clock.advance(60)
+    for reply in (
+        backend.verifies(PHONE, "PHONE", code),
+        backend.asks(PHONE, "SMS"),
+        backend.asks(EMAIL, "APP"),
+    ):
+        assert (reply.status, reply.error) == (422, "user_frozen"), reply.text
+    assert statuses(harbor) == before
+    assert backend.verifies(EMAIL, "EMAIL", backend.sends(EMAIL, "EMAIL")).status == 200
+
+
+def test_a_backend_adds_nothing_even_if_it_says_that_a_human_looked(harbor: Harbor) -> None:
+    """Whoever looked unlocks; that is recorded, and the user is told."""
+    with harbor.services.database.writing() as tx:
+        organization = tx.merge(harbor.organization)
+        harbor.services.passkey_rules.change(tx, OPERATOR, organization, active=True)
+    harbor.enrolls()
+    freezes(harbor)
+    for path in ("totp-enrollment", "passkey-registration"):
+        for body in ({}, {"force_enroll": True}):
+            call = f"/org/harbor/{path}/{harbor.ada}"
+            reply = harbor.backend.calls("POST", call, json=body)
+            assert (reply.status, reply.error) == (422, "user_frozen"), (path, body, reply.text)
+    assert statuses(harbor) == ["active"]
+
+
+def test_a_change_that_was_begun_before_does_not_get_through(harbor: Harbor) -> None:
+    """It is looked at once more where the ground is used up, in the row that freezing locks."""
+    services = harbor.services
+    harbor.enrolls()
+    with services.database.writing() as tx:
+        user = services.directory.find(tx, harbor.organization, harbor.ada)
+        pending = services.enrollment.begin(tx, OPERATOR, user, "totp")
+        ada = sa.update(User).where(User.id == user.id)
+        tx.execute(
+            ada.values(frozen_at=harbor.clock.now()),
+            execution_options={"synchronize_session": False},
+        )
+        assert user.frozen_at is None, "as whoever looked a moment earlier saw it"
+        first = Phone(services.enrollment.prompt(tx, pending, user).view["uri"])
+        verdict = services.enrollment.confirm(
+            tx, OPERATOR, user, pending, harbor.code(first),
+            ground=Ground.VOUCHED, occasion=Occasion(challenge_id="none"),
+        )  # fmt: skip
+    assert verdict == Refused(reason=Reason.EXPIRED)
+    assert statuses(harbor) == ["active", "pending"]
+
+
+# What becomes of the links
+
+
+def links(harbor: Harbor) -> int:
+    return len(harbor.rows(sa.select(FreezeLink.id)))
+
+
+def test_links_that_are_over_are_deleted_a_month_later(harbor: Harbor) -> None:
+    browser = at_account(harbor, harbor.enrolls())
+    browser.sends(f"account/{the_one(harbor)}/name", name="Mine")
+    assert links(harbor) > 0
+    for days in (7, 29.9):
+        harbor.clock.advance(days * DAY)
+        harbor.services.retention.purge()
+        assert links(harbor) > 0
+    harbor.clock.advance(DAY)
+    assert not harbor.services.retention.purge()
+    assert links(harbor) == 0
+
+
+def test_a_link_that_froze_stays_until_somebody_has_looked(harbor: Harbor) -> None:
+    """What it suspended is removed by unlocking, however late that is."""
+    adds(harbor, at_account(harbor, harbor.enrolls()))
+    stops(harbor, link(harbor))
+    harbor.clock.advance(400 * DAY)
+    harbor.services.retention.purge()
+    assert links(harbor) == 1
+    harbor.backend._token = ""
+    assert harbor.backend.calls("POST", f"/org/harbor/users/{harbor.ada}/unlock").status == 200
+    assert statuses(harbor) == ["active", "removed"]
+    harbor.services.retention.purge()
+    assert links(harbor) == 0
