@@ -29,7 +29,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from app import addresses, crypto, mail_servers
+from app import addresses, countries, crypto, mail_servers
 
 PREFIX = "GATEHOUSE_"
 _SECRET_CHARACTERS = 32
@@ -73,6 +73,7 @@ class Config(BaseSettings):
     encryption_keys: SecretStr = SecretStr("")
     signing_algorithm: Literal["ES256", "RS256", "Ed25519"] = "ES256"
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    country_header: str | None = None
     attempts_per_session: int = Field(default=5, ge=1, le=10)
     failures_per_user: int = Field(default=100, ge=5, le=100)  # NIST SP 800-63B-4, 3.2.2
     waits: Annotated[dict[int, timedelta], NoDecode] = WAITS
@@ -125,6 +126,11 @@ class Config(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+
+    @field_validator("country_header")
+    @classmethod
+    def _is_a_header(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return countries.checked_header(value, info.data.get("trusted_proxies"))
 
     @field_validator("secret_key")
     @classmethod

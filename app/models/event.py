@@ -56,6 +56,8 @@ class Event(Base):
     """Of the peer, as far as a trusted proxy tells."""
     device: Mapped[str | None]
     """The peer's browser and system in a few words, as it says."""
+    country: Mapped[str | None]
+    """Where the peer is (ISO 3166-1 alpha-2), if a trusted proxy tells."""
     reason: Mapped[str | None]
     """What the administrator gave as the reason."""
     detail: Mapped[dict[str, Any]]

@@ -35,6 +35,7 @@ class TrustedBrowser(Base):
     """Browser and system in a few words, as it said itself."""
     address: Mapped[str | None]
     """From where it came then."""
+    country: Mapped[str | None]
     created_at: Mapped[datetime]
     """When the user confirmed there."""
     expires_at: Mapped[datetime]

@@ -135,12 +135,14 @@ class Actor:
         label: what people call the actor, such as an e-mail address.
         address: the peer's IP address, as far as a trusted proxy tells.
         device: the peer's browser and system in a few words.
+        country: of the peer (ISO 3166-1 alpha-2), if a trusted proxy tells.
     """
 
     name: str
     label: str | None = None
     address: str | None = None
     device: str | None = None
+    country: str | None = None
 
 
 OPERATOR = Actor(name="operator")
@@ -183,6 +185,7 @@ class Audit:
                 actor_label=actor.label,
                 address=actor.address,
                 device=actor.device,
+                country=actor.country,
                 organization_id=user.organization_id if user else organization_id,
                 user_id=user.id if user else _user_of(gateway_session, user_id),
                 application_id=_application_of(gateway_session, application_id),
@@ -214,6 +217,7 @@ class Audit:
             "actor_label": actor.label,
             "address": actor.address,
             "device": actor.device,
+            "country": actor.country,
             "organization_id": organization_id,
         }
         rows = [{**common, "user_id": user_id, "detail": detail} for user_id, detail in details]

@@ -8,7 +8,7 @@ from typing import Any
 
 from babel.dates import format_datetime
 
-from app import texts
+from app import countries, texts
 from app.models import Environment, Organization, User
 from app.services.audit import Actor
 
@@ -32,14 +32,15 @@ def notice(
         short: whether it goes by SMS, which says what its subject says.
     """
     by_administrator = _is_administrator(organization, actor)
-    place = None if by_administrator else ", ".join(filter(None, (actor.device, actor.address)))
+    country = countries.name_of(actor.country, language) if actor.country else None
+    where = ", ".join(filter(None, (actor.device, country, actor.address)))
     text = texts.message(
         name,
         language,
         organization=organization.name,
         user=user.label,
         time=format_datetime(now, "d MMMM y, HH:mm", locale=language),
-        place=place,
+        place=None if by_administrator else where,
         by_administrator=by_administrator,
         **facts,
     )

@@ -48,6 +48,7 @@ COLUMNS = (
     Event.gateway_session_id,
     Event.address,
     Event.device,
+    Event.country,
     Event.reason,
     Event.detail,
 )

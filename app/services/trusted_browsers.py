@@ -68,6 +68,7 @@ class TrustedBrowsers:
             secret_hash=self._vault.hash(fresh, purpose=_SECRET),
             device=actor.device,
             address=actor.address,
+            country=actor.country,
             created_at=now,
             expires_at=now + timedelta(days=days),
         )

@@ -890,6 +890,8 @@ BROKEN = [
     ("SMTP_URL", "smtp://user:hush/hush@mail.example", "smtp://"),
     ("SMTP_URL", "smtps://user:hushhush@mail.example?tls=none", "smtps://"),
     ("SMTP_URL", "smtp://user:hushhush@mail.example", "GATEHOUSE_MAIL_FROM"),
+    ("COUNTRY_HEADER", "CF-IPCountry", "GATEHOUSE_TRUSTED_PROXIES"),
+    ("COUNTRY_HEADER", "CF: IPCountry", "name of a header"),
     ("MAIL_FROM", "Gatehouse", "such as"),
     ("MAIL_FROM", "Gatehouse <a@b.example, c@d.example>", "such as"),
     ("OUTBOUND_NETWORKS", "10.0.0.1/8", "10.0.0.1/8"),

@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from app import countries
 from app.models import Event
 from app.services.audit_names import Names
 from app.web.admin.csv_rows import csv_line
@@ -24,6 +25,7 @@ COLUMNS = (
     "application_id",
     "application_name",
     "address",
+    "country",
     "browser",
     "reason",
     "gateway_session_id",
@@ -123,6 +125,7 @@ def as_values(event: Event, names: Names) -> dict[str, Any]:
         "application_id": _text(event.application_id),
         "application_name": row.application,
         "address": event.address,
+        "country": event.country,
         "browser": event.device,
         "reason": event.reason,
         "gateway_session_id": event.gateway_session_id,
@@ -142,6 +145,7 @@ def _more(event: Event, application: str | None, seal: int | None) -> list[tuple
         ("Application", f"{application or ''} {event.application_id or ''}".strip()),
         ("Visit", event.gateway_session_id),
         ("Address", event.address),
+        ("Country", countries.name_of(event.country, "en") if event.country else None),
         ("Browser", event.device),
         ("Reason", event.reason),
         *((_label(name), _value(value)) for name, value in event.detail.items()),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ParamSpec
 
+from flask import request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from app.factors import MESSAGE_CODES, PASSKEY
 from app.factors.passkey import provider_of
 from app.models import Authenticator, GatewaySession
+from app.services.client_addresses import party_of
 from app.services.masked import masked
 from app.web.gateway.browser import cookies_of
 from app.web.gateway.codes import go_to_codes
@@ -46,6 +48,7 @@ def account(tx: Session, session: GatewaySession) -> ResponseReturnValue:
         has_room=services().account.has_room(tx, session),
         codes=services().account.codes(tx, session),
         browsers=browsers,
+        is_here=_is_here,
         here={one.id for one in browsers if trusted.is_one(one, secret)},
         reached=services().delivery.reach(tx, session.user) is not None,
         events=events,
@@ -92,6 +95,11 @@ def make_codes(tx: Session, session: GatewaySession) -> ResponseReturnValue:
     """Make them, and go on to the page that shows them once."""
     sealed = services().account.make_codes(tx, user(), session)
     return go_to_codes(session, sealed) if sealed else next_page(tx, session)
+
+
+def _is_here(address: str) -> bool:
+    """Tell whether an address is the one that this browser comes from now."""
+    return party_of(address) == party_of(request.remote_addr or "")
 
 
 def title_of(one: Authenticator) -> str | None:

@@ -10,6 +10,9 @@ from flask import current_app, request
 from app.services.audit import Actor
 from app.wiring import Services
 
+COUNTRY = "gatehouse.country"
+"""Where the WSGI environment holds the peer's country, as a trusted proxy told it."""
+
 
 def services() -> Services:
     """Return the use cases of the running application."""
@@ -17,8 +20,13 @@ def services() -> Services:
 
 
 def actor(name: str) -> Actor:
-    """Return who acts in this request, with the address of the peer."""
-    return Actor(name=name, address=request.remote_addr, device=_device())
+    """Return who acts in this request, with the peer's address, and country if it is told."""
+    return Actor(
+        name=name,
+        address=request.remote_addr,
+        device=_device(),
+        country=request.environ.get(COUNTRY),
+    )
 
 
 def _device() -> str | None:

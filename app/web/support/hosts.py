@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, request
 from werkzeug.exceptions import HTTPException, NotFound
 
+from app import countries
 from app.config import Config, Network
+from app.web.support import COUNTRY
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -32,16 +34,25 @@ class Deployment:
         app: the application behind it.
         scheme: of `GATEHOUSE_BASE_URL`.
         proxies: networks whose `X-Forwarded-For` is believed.
+        country_header: in which they say what country the peer is in, if they do.
     """
 
-    def __init__(self, app: WSGIApplication, scheme: str, proxies: tuple[Network, ...]) -> None:
+    def __init__(
+        self,
+        app: WSGIApplication,
+        scheme: str,
+        proxies: tuple[Network, ...],
+        country_header: str | None,
+    ) -> None:
         self._app = app
         self._scheme = scheme
         self._proxies = proxies
+        self._country = f"HTTP_{country_header.upper().replace('-', '_')}" if country_header else ""
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Set the scheme and the peer's address, then go on."""
+        """Set the scheme, the peer's address and country, then go on."""
         environ["wsgi.url_scheme"] = self._scheme
+        environ[COUNTRY] = self._peers_country(environ)
         environ["REMOTE_ADDR"] = self._peer(environ)
         return self._app(environ, start_response)
 
@@ -58,6 +69,12 @@ class Deployment:
                 break
         return peer
 
+    def _peers_country(self, environ: dict[str, Any]) -> str | None:
+        """Return what the proxy right before us says; a header from anybody else is nothing."""
+        if not self._trusts(str(environ.get("REMOTE_ADDR") or "")):
+            return None
+        return countries.known(environ.get(self._country))
+
     def _trusts(self, peer: str) -> bool:
         try:
             address = ip_address(peer)
@@ -70,7 +87,9 @@ def init_app(app: Flask, config: Config) -> None:
     """Refuse requests for another host, and settle scheme and peer before anything reads them."""
     scheme = "https" if config.https else "http"
     app.config["PREFERRED_URL_SCHEME"] = scheme
-    app.wsgi_app = Deployment(app.wsgi_app, scheme, config.trusted_proxies)  # type: ignore[method-assign]
+    app.wsgi_app = Deployment(  # type: ignore[method-assign]
+        app.wsgi_app, scheme, config.trusted_proxies, config.country_header
+    )
 
     @app.before_request
     def refuse_other_hosts() -> None:

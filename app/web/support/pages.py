@@ -14,7 +14,7 @@ from app.config import Config
 from app.services.masked import masked
 from app.web.support import access_log
 from app.web.support.qr import QrCode
-from app.web.support.sentences import in_letters, in_words
+from app.web.support.sentences import country_name, in_letters, in_words
 
 _YEAR = 31536000
 
@@ -37,6 +37,7 @@ def init_app(app: Flask, config: Config) -> None:
         in_letters=in_letters,
         iso=_iso,
         clock=clock,
+        country=country_name,
         exact_clock=exact_clock,
         day=day,
         duration=duration,

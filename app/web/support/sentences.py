@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from flask_babel import format_timedelta, get_locale, gettext
 
+from app import countries
 from app.factors import bypass_code, magic_link, recovery_code
 from app.factors.base import Reason, Refused
 from app.services import phone_numbers
@@ -196,7 +197,7 @@ def in_letters(number: int) -> str:
 
 def country_name(code: str) -> str:
     """Return what a country is called in the language of the page."""
-    return str(get_locale().territories.get(code, code))
+    return countries.name_of(code, str(get_locale()))
 
 
 def _malformed(typed: str, digits: int) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,8 +25,8 @@ from app.models import (
 from app.services.account_activity import TOLD
 from app.services.audit import OPERATOR
 from app.services.policies import Rule
-from tests.actors import Browser, Phone
-from tests.conftest import Harbor
+from tests.actors import Browser, Phone, Reply, Wire
+from tests.conftest import FixedClock, Harbor, stage
 
 MINUTE = 60
 
@@ -580,6 +582,62 @@ def test_the_page_says_what_happened_lately_from_where(harbor: Harbor) -> None:
     assert text.count("Method added: Authenticator app") == 1
     assert "127.0.0.1" in text
     assert text.index("Confirmed for") < text.index("Wrong answer") < text.index("Method added")
+
+
+def test_what_was_done_where_the_user_is_now_is_told_apart(
+    database_url: str, tmp_path: Path, clock: FixedClock
+) -> None:
+    """By country and address, in the user's language; an IPv6 network counts as one place."""
+    settings = {"trusted_proxies": "127.0.0.1", "country_header": "CF-IPCountry"}
+    with stage(database_url, tmp_path, clock, **settings) as harbor:
+        phone, wire = harbor.enrolls(), harbor.wire
+        for address, country in (("203.0.113.9", "DE"), ("2001:db8:1:2::7", "FR")):
+            harbor.wire = From(wire, address, country)
+            harbor.visits(harbor.ada).types(harbor.wrong_codes(phone)[0])
+        harbor.wire = From(wire, "2001:db8:1:2::1", "FR")
+        browser = at_account(harbor, phone, locale="fr")
+        text = browser.page.text
+        assert "Allemagne · 203.0.113.9" in text
+        assert "203.0.113.9 (là où vous êtes)" not in text
+        assert "France · 2001:db8:1:2::7 (là où vous êtes)" in text
+        assert "France · 2001:db8:1:2::1 (là où vous êtes)" in text
+        browser.sends(f"account/{the_one(harbor)}/name", name="Mine")
+        (told,) = letters(harbor, "authenticator_renamed")
+        assert "France, 2001:db8:1:2::1" in told
+        audit = harbor.administrator().at("/audit").page.text
+        assert "Country Germany" in audit
+
+
+@dataclass
+class From:
+    """A wire by which requests come through a proxy that says from where."""
+
+    wire: Wire
+    address: str
+    country: str
+
+    def request(self, method: str, path: str, **more: Any) -> Reply:
+        told = {"X-Forwarded-For": self.address, "CF-IPCountry": self.country}
+        headers = {**(more.pop("headers", None) or {}), **told}
+        return self.wire.request(method, path, headers=headers, **more)
+
+
+def test_the_browser_itself_is_marked_among_those_that_are_trusted(harbor: Harbor) -> None:
+    trust_rule(harbor, 30)
+    phone = harbor.enrolls()
+    browsers = []
+    for _ in range(2):
+        browser = harbor.visits(harbor.ada)
+        browser.submits(code=harbor.code(phone), trust="yes")
+        assert "result" in browser.back
+        harbor.clock.advance(30)
+        browsers.append(browser)
+    for browser, marks in ((browsers[0], 1), (browsers[1], 1), (harbor.browser(), 0)):
+        browser.goes_to(harbor.notes.opens(harbor.ada, intent="manage")["url"])
+        browser.types(harbor.code(phone))
+        harbor.clock.advance(30)
+        assert browser.page.text.count("until 31 March 2026") == 2
+        assert browser.page.text.count("This browser") == marks
 
 
 def test_ten_things_are_told_at_most(harbor: Harbor) -> None:

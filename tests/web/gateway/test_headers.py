@@ -413,6 +413,54 @@ def test_a_trusted_proxy_names_the_client(
             assert addresses_noted(harbor, forwarded) == {expected}, forwarded
 
 
+# Where the peer is
+
+
+def country_noted(harbor: Harbor, **headers: str) -> str | None:
+    harbor.executes(sa.delete(Event))
+    path = harbor.notes.opens(harbor.ada)["url"].removeprefix(harbor.base_url)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    assert asks(harbor, "GET", path, headers=named, cookies={}).status == 303
+    entered = sa.select(Event.country).where(Event.kind == "gateway_session:entered")
+    [(country,)] = harbor.rows(entered)
+    return country
+
+
+@ONE_DATABASE
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"trusted_proxies": "127.0.0.1"},
+        {"trusted_proxies": "10.0.0.0/8", "country_header": "CF-IPCountry"},
+    ],
+    ids=["nothing set", "no header named", "from no trusted proxy"],
+)
+def test_a_client_can_not_name_its_own_country(
+    database_url: str, tmp_path: Path, clock: FixedClock, settings: dict[str, str]
+) -> None:
+    """F52: also if it pretends that a proxy was on the way."""
+    with stage(database_url, tmp_path, clock, **settings) as harbor:
+        assert country_noted(harbor, CF_IPCountry="FR") is None
+        assert country_noted(harbor, CF_IPCountry="FR", X_Forwarded_For="10.1.2.3") is None
+        assert country_noted(harbor, X_Country="FR", country="FR") is None
+
+
+@ONE_DATABASE
+def test_a_trusted_proxy_names_the_country_in_the_header_that_is_set_for_it(
+    database_url: str, tmp_path: Path, clock: FixedClock
+) -> None:
+    """What is no country of ISO 3166 is no country: unknown, Tor, several, words, markup."""
+    settings = {"trusted_proxies": "127.0.0.1", "country_header": "cf-ipcountry"}
+    with stage(database_url, tmp_path, clock, **settings) as harbor:
+        for code in ("FR", "GB", "TW", "AQ"):
+            assert country_noted(harbor, CF_IPCountry=code) == code
+        for code in ("", "fr", "XX", "T1", "ZZ", "EU", "FRA", "FR,US", "250", "001", "<b>", "é"):
+            assert country_noted(harbor, CF_IPCountry=code) is None, code
+        assert country_noted(harbor) is None
+        assert country_noted(harbor, X_AppEngine_Country="FR") is None
+
+
 # Whose form it is (F66)
 
 
