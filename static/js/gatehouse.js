@@ -135,6 +135,8 @@ for (const form of document.querySelectorAll("[data-passkey]")) {
         ? await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(asked) })
         : await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(asked), ...mediation });
       form.elements.credential.value = JSON.stringify(made.toJSON());
+      // What is offered in the code's field goes with the box beside that field.
+      if (autofill !== undefined && form.elements.trust) form.elements.trust.disabled = !document.getElementById("trust").checked;
       form.submit();
     } catch (error) {
       tell({ InvalidStateError: "known", TypeError: "lost" }[error.name] ?? "closed");
