@@ -77,7 +77,7 @@ def step_up() -> ResponseReturnValue:
     user = visit().user
     if not user:
         return redirect(url_for(".sign_in"), 303)
-    intent = _one_of("intent", "verify", "enroll")
+    intent = _one_of("intent", "verify", "enroll", "manage")
     response_mode = _one_of("response_mode", "query", "form_post")
     state, nonce = secret(), secret()
     opened = gatehouse().open_session(
