@@ -322,7 +322,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     enrollment_invitations = EnrollmentInvitations(
         config, clock, vault, method_settings, applications, gateway_sessions, delivery, audit
     )
-    means = Means(method_settings, policies)
+    means = Means(method_settings, passkey_rules, policies)
     authenticators = Authenticators(clock, recovery, delivery, audit)
     visits = Visits(
         clock,

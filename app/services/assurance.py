@@ -112,9 +112,14 @@ def suits(authenticator: Authenticator, wanted: Sequence[str]) -> bool:
     return satisfies(reached(best).acr, wanted)
 
 
-def suitable(kinds: Collection[str], wanted: Sequence[str]) -> set[str]:
-    """Return those kinds of which a new authenticator can be expected to reach what is wanted."""
-    best = {kind: reached(Facts(kind=kind, user_verified=True)).acr for kind in kinds}
+def suitable(kinds: Collection[str], wanted: Sequence[str], *, attested: bool) -> set[str]:
+    """Return those kinds of which a new authenticator can be expected to reach what is wanted.
+
+    Args:
+        attested: whether only passkeys are taken whose maker vouches for their hardware.
+    """
+    key = KeyStorage.HARDWARE if attested else None
+    best = {kind: reached(Facts(kind=kind, user_verified=True, key=key)).acr for kind in kinds}
     return {kind for kind, acr in best.items() if satisfies(acr, wanted)}
 
 

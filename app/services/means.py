@@ -9,6 +9,7 @@ from app.models import Authenticator, GatewaySession, Intent
 from app.services.assurance import suitable, suits
 from app.services.enrollment import MOST_PER_USER
 from app.services.method_settings import MethodSettings
+from app.services.passkey_settings import PasskeyRules
 from app.services.policies import Policies
 from app.services.verification import live
 
@@ -16,8 +17,11 @@ from app.services.verification import live
 class Means:
     """Tells them; whatever a browser posts, nothing else is taken."""
 
-    def __init__(self, method_settings: MethodSettings, policies: Policies) -> None:
+    def __init__(
+        self, method_settings: MethodSettings, passkey_rules: PasskeyRules, policies: Policies
+    ) -> None:
         self._method_settings = method_settings
+        self._passkey_rules = passkey_rules
         self._policies = policies
 
     def kinds(self, tx: Session, session: GatewaySession) -> set[str]:
@@ -32,7 +36,8 @@ class Means:
         wants_more = asks and session.steps_up
         if wants_more and self._policies.is_off(tx, session.user, session.application_id):
             return set()
-        return suitable(self.hosted(tx, session), session.acr_values)
+        attested = self._passkey_rules.of(tx, session.user.organization).demands.attested
+        return suitable(self.hosted(tx, session), session.acr_values, attested=attested)
 
     def choices(self, tx: Session, session: GatewaySession) -> list[Authenticator]:
         """Return the authenticators that the user may verify with, last used first.

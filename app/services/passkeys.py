@@ -26,6 +26,7 @@ from app.models import (
     Purpose,
     User,
 )
+from app.services.assurance import Facts, reached, satisfies
 from app.services.audit import SYSTEM, Audit, EventKind
 from app.services.passkey_challenges import PasskeyChallenges
 from app.services.passkey_settings import PasskeyRules
@@ -60,21 +61,29 @@ class Passkeys:
         self._audit = audit
 
     def ask_new(
-        self, tx: Session, user: User, issuer: str, *, session: GatewaySession | None = None
+        self,
+        tx: Session,
+        user: User,
+        issuer: str,
+        *,
+        session: GatewaySession | None = None,
+        verified: bool = False,
     ) -> Asked:
         """Ask the browser to make a passkey.
 
         Args:
             issuer: for whom it is, as the device shows it.
             session: the one on whose pages alone it may be answered.
+            verified: see `ask`.
         """
         made, challenge = self._challenges.create(tx, user, Purpose.ENROLLMENT, session)
+        demands = self._rules.of(tx, user.organization).demands
         owner = Owner(handle=user.id.bytes, name=user.label, organization=issuer)
         options = creation_options(
             self._party(),
             owner,
             challenge,
-            self._rules.of(tx, user.organization).demands,
+            replace(demands, user_verification=verified or demands.user_verification),
             known=_known(self.mine(tx, user)),
         )
         return Asked(challenge=made, options=options)
@@ -147,7 +156,8 @@ class Passkeys:
         if isinstance(challenge, Refused):
             return challenge
         if purpose is Purpose.ENROLLMENT:
-            return self._register(tx, one, user, answer, challenge)
+            wanted = session.acr_values if session else ()
+            return self._register(tx, one, user, answer, challenge, wanted)
         return self._judge(tx, one, user, answer, challenge, now)
 
     def was_used(self, tx: Session, session: GatewaySession, answer: str, *, at: datetime) -> bool:
@@ -155,7 +165,13 @@ class Passkeys:
         return self._challenges.was_used(tx, session, answer, at=at)
 
     def _register(
-        self, tx: Session, pending: Authenticator, user: User, answer: str, challenge: bytes
+        self,
+        tx: Session,
+        pending: Authenticator,
+        user: User,
+        answer: str,
+        challenge: bytes,
+        wanted: Sequence[str],
     ) -> Accepted | Refused:
         found = passkey.registered(
             answer,
@@ -165,6 +181,11 @@ class Passkeys:
         )
         if isinstance(found, Refused):
             return found
+        key = KeyStorage(found.parameters["key"])
+        facts = Facts(kind=passkey.KIND, user_verified=found.user_verified, key=key)
+        if not satisfies(reached(facts).acr, wanted):
+            weak = Reason.NOT_ALLOWED if found.user_verified else Reason.TOO_WEAK
+            return Refused(reason=weak)
         bind = (
             sa.update(Authenticator)
             .where(
@@ -184,7 +205,7 @@ class Passkeys:
         return Accepted(
             step=found.sign_count,
             user_verified=found.user_verified,
-            key=KeyStorage(found.parameters["key"]),
+            key=key,
         )
 
     def _judge(

@@ -487,6 +487,7 @@ _ASKED = {PASSKEY.kind, *MESSAGE_CODES}
 _TELLING = (
     Reason.COPIED,
     Reason.NOT_ALLOWED,
+    Reason.TOO_WEAK,
     Reason.ALREADY_ENROLLED,
     Reason.SUSPENDED,
     Reason.REPLAYED,

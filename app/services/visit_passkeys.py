@@ -36,16 +36,18 @@ class VisitPasskeys:
     def options(self, tx: Session, session: GatewaySession) -> dict[str, Any] | None:
         """Return what the browser's passkey prompt needs now; None if it isn't its turn."""
         user, step = session.user, self._visits.step(tx, session)
+        verified = not satisfies(PHR, session.acr_values)
         if step is Step.ENROLL:
             pending = self._visits.pending(tx, session)
             if pending is None or pending.kind != PASSKEY.kind:
                 return None
-            return self._passkeys.ask_new(tx, user, user.organization.name, session=session).options
+            issuer = user.organization.name
+            new = self._passkeys.ask_new(tx, user, issuer, session=session, verified=verified)
+            return new.options
         if step is not Step.VERIFY:
             return None
         choices = self._means.choices(tx, session)
         mine = [one for one in choices if one.kind == PASSKEY.kind]
-        verified = not satisfies(PHR, session.acr_values)
         asked = self._passkeys.ask(tx, user, mine, session=session, verified=verified)
         return asked.options if asked else None
 

@@ -143,11 +143,13 @@ def test_an_authenticator_suits_what_it_can_reach_at_best() -> None:
 
 def test_only_kinds_that_can_be_expected_to_reach_it_are_set_up_for_it() -> None:
     kinds = {"passkey", "totp", "sms", "email"}
-    assert suitable(kinds, []) == kinds
-    assert suitable(kinds, [PHRH]) == set()
-    assert suitable(kinds, [PHR]) == {"passkey"}
-    assert suitable(kinds, [OTP]) == {"passkey", "totp"}
-    assert suitable(kinds, [EMAIL]) == kinds
+    for attested in (False, True):
+        assert suitable(kinds, [], attested=attested) == kinds
+        assert suitable(kinds, [PHR], attested=attested) == {"passkey"}
+        assert suitable(kinds, [OTP], attested=attested) == {"passkey", "totp"}
+        assert suitable(kinds, [EMAIL], attested=attested) == kinds
+    assert suitable(kinds, [PHRH], attested=False) == set()
+    assert suitable(kinds, [PHRH], attested=True) == {"passkey"}
 
 
 def test_unknown_classes_are_left_out_and_repeated_ones_kept_once() -> None:

@@ -25,7 +25,7 @@ from app.services.policies import Rule
 from tests.actors import Browser, Phone
 from tests.conftest import ONE_DATABASE, Harbor
 from tests.outbox import ADA, Outbox, answer, enroll, switch
-from tests.software_authenticator import UP, UV, Maker, SoftwareAuthenticator
+from tests.software_authenticator import BE, UP, UV, Maker, SoftwareAuthenticator
 from tests.web.api_v2.headless import verifies
 from tests.web.gateway.test_bypass import gives
 from tests.web.gateway.test_passkey import enrolls as enrolls_a_passkey
@@ -362,6 +362,35 @@ def test_a_passkey_that_may_be_copied_is_no_hardware(harbor: Harbor) -> None:
     takes_passkeys(harbor)
     enrolls_a_passkey(harbor)
     assert harbor.visits(harbor.ada, acr_values=["phrh"]).path.endswith("/unmet")
+
+
+def test_a_key_whose_maker_vouches_reaches_it_in_the_visit_that_sets_it_up(harbor: Harbor) -> None:
+    """Only while the organization takes no other; and only as what the device proved."""
+    phone, maker = harbor.enrolls(), Maker()
+    model = str(uuid.UUID(bytes=SoftwareAuthenticator().aaguid))
+    takes_passkeys(harbor)
+    assert harbor.visits(harbor.ada, acr_values=["phrh"]).path.endswith("/unmet")
+    takes_passkeys(harbor, attestation="direct", models=(model,), roots=maker.pem)
+    browser = harbor.visits(harbor.ada, acr_values=["phrh"])
+    browser.sends("verify", code=harbor.code(phone))
+    browser.sends("set-up", kind="passkey")
+    before = results(harbor)
+    for flags in (UP, UP | UV | BE):
+        asked = options(browser)
+        assert asked["authenticatorSelection"]["userVerification"] == "required"
+        assert asked["attestation"] == "direct"
+        browser.submits(credential=SoftwareAuthenticator(maker=maker, flags=flags).create(asked))
+        assert browser.reply.status == 422, flags
+        browser.goes_to(browser.address("return"))
+        assert browser.path.endswith("/enroll"), browser.path
+    assert results(harbor) == before
+    device = SoftwareAuthenticator(maker=maker)
+    browser.submits(credential=device.create(options(browser)))
+    if browser.path.endswith("/recovery-codes"):
+        browser.saves_codes()
+    claims = claims_of(harbor, browser)
+    assert (claims["status"], claims["acr"]) == ("enrolled", "phrh")
+    assert claims["amr"] == ["hwk", "user", "mfa"]
 
 
 def test_a_touch_alone_of_a_hardware_key_is_too_little(harbor: Harbor) -> None:
