@@ -225,7 +225,7 @@ class Account:
         theirs = {one.id for one in self._trusted_browsers.of(tx, session.user)}
         if browser_id not in theirs or not self._turns(tx, session):
             return False
-        self._trusted_browsers.forget(tx, actor, session.user, browser_id)
+        self._trusted_browsers.forget_one(tx, actor, session.user, browser_id)
         return True
 
     def forget_browsers(self, tx: Session, actor: Actor, session: GatewaySession) -> bool:

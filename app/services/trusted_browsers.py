@@ -143,7 +143,7 @@ class TrustedBrowsers:
         """Tell whether a browser with this secret is the one of a row."""
         return self._vault.matches(secret, row.secret_hash, purpose=_SECRET)
 
-    def forget(self, tx: Session, actor: Actor, user: User, browser_id: uuid.UUID) -> None:
+    def forget_one(self, tx: Session, actor: Actor, user: User, browser_id: uuid.UUID) -> None:
         """Trust one browser of a user no more, and tell the user.
 
         Raises:

@@ -44,7 +44,7 @@ def revoke_browser(
 ) -> ResponseReturnValue:
     """Trust one browser no more."""
     user = find(tx, seat, user_id, locked=True)
-    services().trusted_browsers.forget(tx, seat.actor, user, browser_id)
+    services().trusted_browsers.forget_one(tx, seat.actor, user, browser_id)
     notice = f"The browser is trusted no more.{told(user)}"
     return done(seat, notice, "admin_user.show", user_id=user.id)
 
