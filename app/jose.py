@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc import jws, jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, KeyParameters, KeySet, OctKey, OKPKey, RSAKey
 from joserfc.registry import HeaderParameter
 
@@ -148,10 +148,12 @@ def verifies_rs256(key: Any) -> bool:
         wanted = isinstance(key, dict) and key.get("use", "sig") == "sig" and key["kty"] == "RSA"
         if not wanted or not isinstance(key["kid"], str) or key.get("alg", "RS256") != "RS256":
             return False
+        if "d" in key or len(key["n"]) * 6 < _FEWEST_BITS:
+            return False
         made = RSAKey.import_key({name: key[name] for name in ("kty", "n", "e")})
-    except (JoseError, KeyError, ValueError, TypeError):
+    except (JoseError, SecurityWarning, KeyError, ValueError, TypeError):
         return False
-    return "d" not in key and made.public_key.key_size >= _FEWEST_BITS
+    return made.public_key.key_size >= _FEWEST_BITS
 
 
 def verify_rs256(token: str, *, keys: list[dict[str, Any]]) -> tuple[Claims, dict[str, Any]]:

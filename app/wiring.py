@@ -47,7 +47,10 @@ from app.services.duo_tokens import DuoTokens
 from app.services.encryption_keys import EncryptionKeys
 from app.services.enrollment import Enrollment
 from app.services.enrollment_invitations import EnrollmentInvitations
+from app.services.entra_answers import EntraAnswers
 from app.services.entra_connections import EntraConnections
+from app.services.entra_keys import EntraKeys
+from app.services.entra_requests import EntraRequests
 from app.services.freeze_links import FreezeLinks
 from app.services.freezes import Freezes
 from app.services.gateway_sessions import GatewaySessions
@@ -162,6 +165,8 @@ class Services:
     duo_clients: DuoClients
     duo_tokens: DuoTokens
     duo_sessions: DuoSessions
+    entra_keys: EntraKeys
+    entra_requests: EntraRequests
     api_keys: ApiKeys
     signing_keys: SigningKeys
     tokens: Tokens
@@ -301,6 +306,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         authorization_codes,
         audit,
     )
+    entra_connections = EntraConnections(clock, applications, audit)
+    entra_keys = EntraKeys(clock, Outbound(config.outbound_networks, ca_file=config.ca_file))
     administration = Administration(config, organizations, applications, method_settings)
     administrator_events = AdministratorEvents(audit)
     administrator_sessions = AdministratorSessions(clock, vault, administrator_events)
@@ -399,7 +406,6 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         ),
         cryptr_entries=CryptrEntries(config, applications, subjects),
         cryptr_tokens=CryptrTokens(config, clock, signing_keys, authorization_codes),
-        entra_connections=EntraConnections(clock, applications, audit),
         oidc_clients=oidc_clients,
         client_authentication=ClientAuthentication(
             config, clock, applications, oidc_clients, seen_tokens
@@ -413,6 +419,11 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         duo_tokens=duo_tokens,
         duo_sessions=DuoSessions(
             duo_tokens, subjects, gateway_sessions, authorization_codes, DuoAnswers(config)
+        ),
+        entra_connections=entra_connections,
+        entra_keys=entra_keys,
+        entra_requests=EntraRequests(
+            clock, vault, entra_connections, entra_keys, subjects, directory, gateway_sessions
         ),
         api_keys=ApiKeys(clock, vault, audit),
         signing_keys=signing_keys,
@@ -456,7 +467,13 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         user_states=user_states,
         user_exports=UserExports(database, user_lists, audit),
         gateway_sessions=gateway_sessions,
-        answers=Answers(config, gateway_sessions, tokens, authorization_codes),
+        answers=Answers(
+            config,
+            gateway_sessions,
+            tokens,
+            authorization_codes,
+            EntraAnswers(config, signing_keys, entra_connections),
+        ),
         magic_link_challenges=MagicLinkChallenges(
             config,
             directory,

@@ -269,6 +269,7 @@ CALLERS = {
     "oidc_resources.userinfo": CLIENT,
     "oidc_resources.introspect": CLIENT,
     "oidc_resources.revoke": CLIENT,
+    "entra.authorize": ANYONE,  # who brings a hint that Microsoft signed
     "brand.sheet": ANYONE,  # who knows the digest of what is in it
     "brand.logo": ANYONE,
     "reference.openapi": ANYONE,

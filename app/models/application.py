@@ -36,6 +36,10 @@ class Door(StrEnum):
     """Cryptr's gateway redirect."""
 
 
+_WITHOUT_A_WORD = {Door.ENTRA: frozenset({"whatsapp", "dual", "email"})}
+"""Methods of which a protocol can tell nothing that is true, so that nobody is let to try them."""
+
+
 class Application(Base):
     """A relying party of one environment; its id is its `client_id`."""
 
@@ -83,6 +87,8 @@ class Application(Base):
 
     def takes(self, kind: str) -> bool:
         """Tell whether its users may confirm by this factor, or by codes that come this way."""
+        if kind in _WITHOUT_A_WORD.get(self.door, ()):
+            return False
         return not self.methods or kind in self.methods
 
     def serves(self, organization: Organization) -> bool:

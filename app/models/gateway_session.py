@@ -140,6 +140,24 @@ class GatewaySession(Base):
         """Whether no policy lets its user go on with nothing confirmed."""
         return self.door in SPARE_NOBODY
 
+    @property
+    def counts_replacement(self) -> bool:
+        """Whether, after a recovery code, what is set up in its place is what counts."""
+        return self.door is Door.ENTRA
+
+    @property
+    def bars_recovery(self) -> bool:
+        """Whether a recovery code leads nowhere: it reaches no class that an application asks."""
+        return bool(self.acr_values) and not self.counts_replacement
+
+    def takes(self, kind: str) -> bool:
+        """Tell whether it may be confirmed by this factor, or by codes that come this way.
+
+        Its door may have asked for some of what the application takes.
+        """
+        asked = self.asked.get(METHODS_ASKED)
+        return self.application.takes(kind) and (asked is None or kind in asked)
+
     @classmethod
     def found(cls) -> ColumnElement[bool]:
         """Select by this: with its organization or its application it is gone for every door."""
@@ -154,7 +172,9 @@ class GatewaySession(Base):
         return self.id.removeprefix(ID_PREFIX)
 
 
-SPARE_NOBODY = frozenset({Door.DUO})
+SPARE_NOBODY = frozenset({Door.DUO, Door.ENTRA})
 """Who gets the answer of these doors takes it for a confirmed user, however it came about."""
 
 ID_PREFIX = "gateway-session_"
+METHODS_ASKED = "methods"
+"""In `asked`: kinds and channels of which one has to be used; without it all do."""

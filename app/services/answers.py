@@ -19,6 +19,7 @@ from app.models import (
     SessionStatus,
 )
 from app.services.authorization_codes import AuthorizationCodes
+from app.services.entra_answers import EntraAnswers
 from app.services.gateway_sessions import GatewaySessions
 from app.services.standing import is_suspended
 from app.services.tokens import Tokens
@@ -56,16 +57,19 @@ class Answers:
         gateway_sessions: GatewaySessions,
         tokens: Tokens,
         authorization_codes: AuthorizationCodes,
+        entra_answers: EntraAnswers,
     ) -> None:
         self._issuer = config.base_url
         self._gateway_sessions = gateway_sessions
         self._tokens = tokens
         self._authorization_codes = authorization_codes
+        self._entra_answers = entra_answers
         self._tells: dict[Door, Callable[[Session, GatewaySession], Fields]] = {
             Door.REST: self._tell_rest,
             Door.CRYPTR: self._tell_cryptr,
             Door.OIDC: self._tell_oidc,
             Door.DUO: self._tell_duo,
+            Door.ENTRA: self._tell_entra,
         }
 
     def answer(self, tx: Session, session: GatewaySession) -> Answer:
@@ -128,6 +132,13 @@ class Answers:
             return {"error": "access_denied", "error_description": described, **_state(session)}
         name = "duo_code" if session.asked.get("duo_code") else "code"
         return {name: handed["code"], **_state(session)}
+
+    def _tell_entra(self, tx: Session, session: GatewaySession) -> Fields:
+        """Return `id_token` or `error`, and `state`, as Entra demands, and no more."""
+        result = self._tokens.deliverable(tx, session)
+        token = self._entra_answers.id_token(tx, session, result) if result else None
+        told = {"id_token": token} if token else {"error": "access_denied"}
+        return {**told, **_state(session)}
 
     def _error(self, session: GatewaySession) -> Fields:
         status = self._gateway_sessions.status(session)

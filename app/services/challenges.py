@@ -159,7 +159,7 @@ class Challenges:
         self, tx: Session, organization: Organization, session: GatewaySession, channel: str
     ) -> bool:
         on = self._channels.is_active(tx, organization, channel)
-        return on and session.application.takes(channel)
+        return on and session.takes(channel)
 
     def was_used(self, tx: Session, session: GatewaySession, answer: str, *, at: datetime) -> bool:
         """Tell whether this answer is the code that was used up at a moment (a double tap)."""

@@ -55,6 +55,8 @@ MOST_STATE_BYTES = {
     Door.CRYPTR: 1024,
 }
 MOST_NONCE_CHARACTERS = 255
+MOST_NONCE_BYTES = {Door.ENTRA: 4096}
+"""Where a protocol's own are longer, and of any letters."""
 TOKEN_BITS = 128
 
 _NAMED = ", ".join(CLASSES)
@@ -325,6 +327,14 @@ class GatewaySessions:
         )
         return Entered(session=session, secret=secret)
 
+    def known(self, tx: Session, session_id: str) -> GatewaySession | None:
+        """Return a session by its id, to a door that opened it."""
+        return self._load(tx, session_id)
+
+    def address(self, session: GatewaySession) -> str:
+        """Return where the browser that a session is bound to finds it again."""
+        return f"{self._base_url}/gateway/{session.short_id}"
+
     def peek(self, tx: Session, short_id: str) -> GatewaySession | None:
         """Return a session whoever asks: a page may name its application, nothing of its user."""
         return self._load(tx, ID_PREFIX + short_id)
@@ -491,14 +501,23 @@ def _check_fields(application: Application, ask: Ask) -> None:
     most = MOST_STATE_BYTES[ask.door]
     if ask.state is not None and not _carries(ask.state, most, _bytes):
         raise Invalid("state", f"at most {most} bytes, without control characters.")
-    if ask.nonce is not None and not _carries(ask.nonce, MOST_NONCE_CHARACTERS, len):
-        raise Invalid("nonce", f"at most {MOST_NONCE_CHARACTERS} printable characters.")
+    _check_nonce(ask)
     manages = ask.intent is Intent.MANAGE
     if manages and (ask.acr_values or ask.force_enroll):
         name = "acr_values" if ask.acr_values else "force_enroll"
         raise Invalid(name, "leave it out with the intent manage: it asks for nothing else.")
     if ask.acr_values and not known(ask.acr_values):
         raise Invalid("acr_values", f"none of them is known. Use one or more of {_NAMED}.")
+
+
+def _check_nonce(ask: Ask) -> None:
+    if ask.nonce is None:
+        return
+    most = MOST_NONCE_BYTES.get(ask.door)
+    if most and not _carries(ask.nonce, most, _bytes):
+        raise Invalid("nonce", f"at most {most} bytes, without control characters.")
+    if not most and not _carries(ask.nonce, MOST_NONCE_CHARACTERS, len):
+        raise Invalid("nonce", f"at most {MOST_NONCE_CHARACTERS} printable characters.")
 
 
 def _lifetime(user: User, ask: Ask) -> timedelta:

@@ -61,4 +61,4 @@ class Means:
     def hosted(self, tx: Session, session: GatewaySession) -> set[str]:
         """Return the kinds that the organization offers and the application takes."""
         organization = session.user.organization
-        return self._method_settings.hosted(tx, organization, session.application)
+        return self._method_settings.hosted(tx, organization, session)

@@ -6,11 +6,11 @@ from sqlalchemy.orm import Session
 
 from app.clock import Clock
 from app.factors.base import Reason, Refused
-from app.models import Application, Authenticator, GatewaySession, User
+from app.models import Authenticator, GatewaySession, User
 from app.services.audit import Actor
 from app.services.challenges import Asked, Challenges, addresses
 from app.services.limits import Answering, Limits
-from app.services.method_settings import MethodSettings
+from app.services.method_settings import MethodSettings, Taker
 from app.services.send_targets import Target
 from app.services.sending_limits import SendingLimits
 
@@ -58,8 +58,7 @@ class MessageCodes:
             refused, a limit or the budget is spent, the last code was a moment ago, or answers
             are not judged at this time anyway.
         """
-        application = session.application if session else None
-        if channel not in self.channels_of(tx, user, authenticator, application):
+        if channel not in self.channels_of(tx, user, authenticator, session):
             return Refused(reason=Reason.CHANNEL_OFF)
         now = self._clock.now()
         answering = Answering(authenticators=(authenticator,))
@@ -87,7 +86,7 @@ class MessageCodes:
         tx: Session,
         user: User,
         authenticator: Authenticator,
-        application: Application | None = None,
+        application: Taker | None = None,
     ) -> list[str]:
         """Return the channels by which an authenticator's codes can go now, the usual one first.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.errors import Refusal
 from app.factors import FACTORS, PASSKEY, SECRET_FACTORS
 from app.factors.totp import Totp
-from app.models import Application, MethodSetting, Organization, User
+from app.models import MethodSetting, Organization, User
 from app.providers.base import CHANNELS
 from app.services.audit import Actor, Audit, EventKind
 from app.services.passkey_settings import PasskeyRules
@@ -25,6 +25,14 @@ DUAL = "dual"
 MESSAGE_KINDS = (*CHANNELS, DUAL)
 """What sends codes, each switched on by itself; dual goes by e-mail and to the phone."""
 _READ = "method settings"
+
+
+class Taker(Protocol):
+    """Who takes only some methods: an application, or one of its gateway sessions."""
+
+    def takes(self, kind: str) -> bool:
+        """Tell whether it takes a kind of factor, or codes that come by a channel."""
+        ...
 
 
 class MethodSettings:
@@ -83,7 +91,7 @@ class MethodSettings:
     # What is on, here and for an application that takes only some of it
 
     def offered(
-        self, tx: Session, organization: Organization, application: Application | None = None
+        self, tx: Session, organization: Organization, application: Taker | None = None
     ) -> set[str]:
         """Return the kinds of factor that the organization's TOTP connection offers.
 
@@ -105,7 +113,7 @@ class MethodSettings:
         return set(tx.scalars(rows))
 
     def channels(
-        self, tx: Session, organization: Organization, application: Application | None = None
+        self, tx: Session, organization: Organization, application: Taker | None = None
     ) -> set[str]:
         """Return those of `MESSAGE_KINDS` that are on, and by which a message gets somewhere."""
         switched_on = _taken(self.switched_on(tx, organization), application)
@@ -116,7 +124,7 @@ class MethodSettings:
         return switched_on & (carried | both)
 
     def by_message(
-        self, tx: Session, organization: Organization, application: Application | None = None
+        self, tx: Session, organization: Organization, application: Taker | None = None
     ) -> set[str]:
         """Return the kinds of authenticator whose codes we send.
 
@@ -129,13 +137,13 @@ class MethodSettings:
         return (channels & {"email", DUAL}) | phone
 
     def has_stronger(
-        self, tx: Session, organization: Organization, application: Application | None = None
+        self, tx: Session, organization: Organization, application: Taker | None = None
     ) -> bool:
         """Tell whether something is offered beside which the phone network may be."""
         return bool(self._without_messages(tx, organization, application))
 
     def _may_be_called(
-        self, tx: Session, organization: Organization, application: Application | None
+        self, tx: Session, organization: Organization, application: Taker | None
     ) -> bool:
         """Tell whether the phone network is offered: beside something stronger, or on purpose.
 
@@ -146,7 +154,7 @@ class MethodSettings:
         return self._rules.of(tx, organization).risk_accepted
 
     def hosted(
-        self, tx: Session, organization: Organization, application: Application | None = None
+        self, tx: Session, organization: Organization, application: Taker | None = None
     ) -> set[str]:
         """Return the kinds of authenticator that our pages can ask for."""
         kinds = self._without_messages(tx, organization, application)
@@ -154,7 +162,7 @@ class MethodSettings:
         return {kind for kind in kinds if FACTORS[kind].hosted}
 
     def _without_messages(
-        self, tx: Session, organization: Organization, application: Application | None
+        self, tx: Session, organization: Organization, application: Taker | None
     ) -> set[str]:
         """Return the kinds for which nothing is sent."""
         passkeys = {PASSKEY.kind} if self._passkey_rules.offered(tx, organization) else set()
@@ -245,5 +253,5 @@ class MethodSettings:
         )
 
 
-def _taken(kinds: set[str], application: Application | None) -> set[str]:
+def _taken(kinds: set[str], application: Taker | None) -> set[str]:
     return {kind for kind in kinds if application is None or application.takes(kind)}

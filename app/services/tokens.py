@@ -78,7 +78,8 @@ class Tokens:
         if verification.purpose is Purpose.SKIP and (recovery or session.spares_nobody):
             raise ValueError("what was lost is replaced, and some doors spare nobody")
         by_code = recovery is not None or verification.kind == recovery_code.KIND
-        assurance = assurance_of(session, recovery or verification)
+        replaced = recovery if not session.counts_replacement else None
+        assurance = assurance_of(session, replaced or verification)
         if not satisfies(assurance.acr, session.acr_values):
             raise ValueError("a result reaches at least what the application asked")
         if verification.purpose is Purpose.TRUST and session.steps_up:

@@ -103,7 +103,7 @@ class TrustedBrowsers:
             TrustedBrowser.created_at > now - timedelta(days=days),
         )
         found = tx.scalar(mine) if secret and days else None
-        return found if found and session.application.takes(found.kind) else None
+        return found if found and session.takes(found.kind) else None
 
     def use(self, tx: Session, actor: Actor, session: GatewaySession, row: TrustedBrowser) -> bool:
         """Note that a trusted browser spared its user a challenge; tell whether it still is one."""

@@ -15,6 +15,7 @@ from app.db import touched_one
 from app.factors import trusted_browser
 from app.models import (
     CUSTOMERS,
+    Door,
     GatewaySession,
     Intent,
     Purpose,
@@ -118,9 +119,10 @@ class VisitBrowsers:
     def days(self, tx: Session, session: GatewaySession) -> int:
         """Return for how many days the user may trust the browser of a visit; 0 means not at all.
 
-        Only where an application vouches for the user, and only when confirming.
+        Only where an application vouches for the user, and only when confirming; not where no
+        browser is ever spared.
         """
-        if not self._is_plain(session):
+        if not self._is_plain(session) or session.door is Door.ENTRA:
             return 0
         return self._rules.days(tx, session.user.organization_id, session.application_id)
 
@@ -184,7 +186,7 @@ class VisitBrowsers:
     def _recall(self, tx: Session, actor: Actor, session: GatewaySession, secret: str) -> bool:
         """Let what this browser confirmed a moment ago, for this application, count once more."""
         found = self._marked(tx, session, secret)
-        if found is None or not session.application.takes(found.kind):
+        if found is None or not session.takes(found.kind):
             return False
         if not satisfies(assurance_of(session, found).acr, session.acr_values):
             return False

@@ -83,7 +83,7 @@ class VisitChoices:
         """Return what the user could set up, the safest first."""
         user = session.user
         hosted = self._means.kinds(tx, session)
-        channels = self._method_settings.channels(tx, user.organization, session.application)
+        channels = self._method_settings.channels(tx, user.organization, session)
         found = [_offer(kind, user, channels) for kind in FACTORS if kind in hosted]
         mine = live(tx, user, {EMAIL}) if not session.force_enroll else []
         has_email = any(one.recipient == user.email for one in mine)

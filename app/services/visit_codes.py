@@ -217,9 +217,7 @@ class VisitCodes:
         self, tx: Session, session: GatewaySession, authenticator: Authenticator
     ) -> list[str]:
         """Return by which channels codes can go now, the last successful one first."""
-        usable = self._message_codes.channels_of(
-            tx, session.user, authenticator, session.application
-        )
+        usable = self._message_codes.channels_of(tx, session.user, authenticator, session)
         last = last_kind(tx, authenticator)
         return sorted(usable, key=lambda channel: channel != last)
 
@@ -228,7 +226,7 @@ class VisitCodes:
         user = session.user
         if self._visits.step(tx, session) not in {Step.SET_UP, Step.ENROLL}:
             return Refused(reason=Reason.EXPIRED)
-        sent = self._method_settings.by_message(tx, user.organization, session.application)
+        sent = self._method_settings.by_message(tx, user.organization, session)
         if wanted.kind not in self._means.kinds(tx, session) & {*sent}:
             return Refused(reason=Reason.CHANNEL_OFF)
         parts: list[str | None] = [] if wanted.kind == SMS else [user.email]

@@ -84,9 +84,8 @@ class VisitRecovery:
         Neither does it change anything of a user who stopped all changes, or of whom it isn't sure
         that an application named them: a new authenticator would follow.
         """
-        return (
-            session.subject_authenticated and not session.acr_values and not is_frozen(session.user)
-        )
+        named = session.subject_authenticated
+        return named and not session.bars_recovery and not is_frozen(session.user)
 
     def answer(
         self, tx: Session, actor: Actor, session: GatewaySession, answer: str
@@ -119,14 +118,14 @@ class VisitRecovery:
         self._go_on(tx, actor, session)
 
     def _go_on(self, tx: Session, actor: Actor, session: GatewaySession) -> None:
-        offered = self._method_settings.hosted(tx, session.user.organization, session.application)
+        offered = self._method_settings.hosted(tx, session.user.organization, session)
         if len(offered) == 1:
             self._visits.set_up(tx, actor, session, *offered)
 
     def _replaces(self, tx: Session, session: GatewaySession) -> bool:
         user = session.user
         alone = self._enrollment.has_messages_alone(tx, user)
-        return not alone or self._enrollment.is_due(tx, user)
+        return not alone or session.counts_replacement or self._enrollment.is_due(tx, user)
 
     def _spend(
         self, tx: Session, actor: Actor, session: GatewaySession, answer: str

@@ -150,9 +150,9 @@ class Visits:
     def _dead_end(self, tx: Session, session: GatewaySession, ground: Ground | None) -> Step:
         """Tell why nothing leads on."""
         hosted = self._means.hosted(tx, session)
-        if session.acr_values or (ground and hosted):
-            return Step.UNMET
         due = hosted and self._enrollment.is_due(tx, session.user)
+        if session.acr_values or (ground and hosted):
+            return Step.DUE if due and session.counts_replacement else Step.UNMET
         return Step.DUE if due else Step.BLOCKED
 
     def _enrolling(self, tx: Session, session: GatewaySession, ground: Ground) -> Step:

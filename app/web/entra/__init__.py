@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.web.entra import discovery
+from app.web.entra import authorize, discovery
 from app.web.entra.connection import blueprint
 
-__all__ = ["discovery"]
+__all__ = ["authorize", "discovery"]
 
 
 def init_app(app: Flask) -> None:
