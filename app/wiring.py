@@ -107,6 +107,7 @@ from app.services.tokens import Tokens
 from app.services.trials import Trials
 from app.services.trust_rules import TrustRules
 from app.services.trusted_browsers import TrustedBrowsers
+from app.services.unsure_sessions import UnsureSessions
 from app.services.user_care import UserCare
 from app.services.user_exports import UserExports
 from app.services.user_lists import UserLists
@@ -356,6 +357,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         visits,
         means,
     )
+    unsure_sessions = UnsureSessions(clock, visits, limits)
     visit_passkeys = VisitPasskeys(means, passkeys, verifications, visits)
     headless = Headless(
         clock,
@@ -402,6 +404,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             sending_limits,
             delivery,
             limits,
+            unsure_sessions,
             audit,
         ),
         cryptr_entries=CryptrEntries(config, applications, subjects),
@@ -411,7 +414,9 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             config, clock, applications, oidc_clients, seen_tokens
         ),
         oidc_requests=OidcRequests(config, clock, vault, oidc_clients, seen_tokens),
-        oidc_asks=OidcAsks(config, clock, signing_keys, subjects, gateway_sessions, visits, limits),
+        oidc_asks=OidcAsks(
+            config, clock, signing_keys, subjects, gateway_sessions, visits, unsure_sessions
+        ),
         oidc_logouts=OidcLogouts(config, oidc_clients, signing_keys),
         id_tokens=IdTokens(config, clock, signing_keys, authorization_codes, access_tokens),
         access_tokens=access_tokens,

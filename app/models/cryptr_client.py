@@ -19,4 +19,5 @@ class CryptrClient(Base):
         ForeignKey("applications.id", ondelete="CASCADE"), primary_key=True
     )
     identifies_by_link: Mapped[bool] = mapped_column(default=True)
-    """Whether a link to the mailbox tells who comes; without one nobody gets in."""
+    """Whether a link to the mailbox tells who comes. Else the address that is typed has to do: it
+    proves nothing, so nothing is set up, and nothing sent, in the visit."""

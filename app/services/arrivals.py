@@ -33,6 +33,7 @@ from app.services.limits import Answering, Limits
 from app.services.provider_accounts import ProviderAccounts
 from app.services.sending_limits import SendingLimits
 from app.services.standing import is_suspended
+from app.services.unsure_sessions import UnsureSessions
 
 LASTS = timedelta(minutes=10)
 MOST_CODES = 5
@@ -65,6 +66,7 @@ class Arrivals:
         sending_limits: SendingLimits,
         delivery: Delivery,
         limits: Limits,
+        unsure: UnsureSessions,
         audit: Audit,
     ) -> None:
         self._address = f"{config.base_url}/a/{config.account_domain}/link"
@@ -76,6 +78,7 @@ class Arrivals:
         self._sending_limits = sending_limits
         self._delivery = delivery
         self._limits = limits
+        self._unsure = unsure
         self._audit = audit
 
     def can_mail(self, tx: Session, entry: Entry) -> bool:
@@ -179,17 +182,26 @@ class Arrivals:
         self._audit.record(
             tx, EventKind.USER_IDENTIFIED, actor, user=arrival.user, by=by, arrival=arrival.id
         )
-        ask = Ask(
-            user=str(arrival.user_id),
-            redirect_uri=arrival.redirect_uri,
-            state=arrival.state,
-            locale=arrival.locale,
-            response_type=ResponseType.CODE,
-            door=Door.CRYPTR,
-            asked=arrival.asked,
-        )
+        ask = _ask(arrival, arrival.user, identified_by=by)
         application, organization = arrival.application, arrival.organization
         return self._gateway_sessions.open(tx, actor, organization, application, ask)
+
+    def open_unsure(self, tx: Session, actor: Actor, entry: Entry, email: str) -> Opened | None:
+        """Open a session for whoever has the address that was typed, where no link is wanted.
+
+        Anybody may have typed it, so nothing is set up and nothing sent in it.
+
+        Returns:
+            None where there is nobody, or they can't confirm now, which look the same.
+        """
+        user = self._user(tx, entry.organization, email)
+        if user is None:
+            return None
+        ask = _ask(entry, user, identified_by=None)
+        organization, application = entry.organization, entry.application
+        return self._unsure.open(
+            tx, lambda: self._gateway_sessions.open(tx, actor, organization, application, ask)
+        )
 
     def _user(self, tx: Session, organization: Organization, email: str) -> User | None:
         if "@" not in email:  # the directory finds a user by id, too
@@ -239,3 +251,21 @@ class Arrivals:
         arrival = tx.scalar(found)
         gone = arrival is not None and arrival.application.deleted_at is not None
         return None if gone else arrival
+
+
+def _ask(of: Arrival | Entry, user: User, *, identified_by: str | None) -> Ask:
+    """Return what the application asks about its user.
+
+    Args:
+        identified_by: how it was shown who it is; None if it was only said.
+    """
+    return Ask(
+        user=str(user.id),
+        redirect_uri=of.redirect_uri,
+        state=of.state,
+        locale=of.locale,
+        response_type=ResponseType.CODE,
+        door=Door.CRYPTR,
+        asked={**of.asked, "identified_by": identified_by},
+        subject_authenticated=identified_by is not None,
+    )

@@ -164,7 +164,7 @@ def _identity(session: GatewaySession, stated: jose.Claims) -> jose.Claims:
     return {
         **{name: stated[name] for name in _STATED},
         "jtt": "openid",
-        "email_verified": True,  # the link was read in the mailbox
+        "email_verified": session.subject_authenticated,  # a link was read in the mailbox
         "phone_number_verified": False,
         "profile": session.user.profile,
         "meta_data": {},

@@ -25,11 +25,11 @@ from app.services.assurance import known
 from app.services.audit import Actor
 from app.services.gateway_sessions import Ask, GatewaySessions, Opened
 from app.services.id_tokens import ID_TOKEN_TYP
-from app.services.limits import Answering, Limits
 from app.services.oidc_parameters import RequestRefused, Wishes
 from app.services.oidc_requests import Request
 from app.services.signing_keys import SigningKeys
 from app.services.subjects import Subjects
+from app.services.unsure_sessions import UnsureSessions
 from app.services.visits import Step, Visits
 
 
@@ -69,7 +69,7 @@ class OidcAsks:
         subjects: Subjects,
         gateway_sessions: GatewaySessions,
         visits: Visits,
-        limits: Limits,
+        unsure: UnsureSessions,
     ) -> None:
         self._issuer = config.base_url
         self._clock = clock
@@ -77,7 +77,7 @@ class OidcAsks:
         self._subjects = subjects
         self._gateway_sessions = gateway_sessions
         self._visits = visits
-        self._limits = limits
+        self._unsure = unsure
 
     def open(
         self, tx: Session, actor: Actor, request: Request, *, typed: str | None = None
@@ -199,30 +199,16 @@ class OidcAsks:
         """
         if user is None:
             return self._silently(request)
-        attempt = tx.begin_nested()
-        try:
-            opened = self._begin(tx, actor, request, user, shown, authenticated=False)
-        except Refusal:
-            attempt.rollback()
-            return self._silently(request)
-        if not self._can_confirm(tx, opened.session):
-            attempt.rollback()
-            return self._silently(request)
-        attempt.commit()
-        return opened
+        opened = self._unsure.open(
+            tx, lambda: self._begin(tx, actor, request, user, shown, authenticated=False)
+        )
+        return opened or self._silently(request)
 
     def _silently(self, request: Request) -> Unopened:
         if request.wishes.silent:
             told = "The user has to confirm, and no page may be shown."
             raise RequestRefused("login_required", told, request.wishes.reply)
         return Unopened.UNCONFIRMABLE
-
-    def _can_confirm(self, tx: Session, session: GatewaySession) -> bool:
-        if self._visits.step(tx, session) is not Step.VERIFY:
-            return False
-        if self._limits.spent(session.user, Answering(), now=self._clock.now()):
-            return False
-        return self._visits.retry_at(tx, session) is None
 
     def _begin(
         self,

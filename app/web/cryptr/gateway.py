@@ -46,9 +46,9 @@ def arrive(account_domain: str) -> ResponseReturnValue:
         entry = _entry(tx, account_domain)
         if not isinstance(entry, Entry):
             return entry
-        if not services().arrivals.can_mail(tx, entry):
+        if entry.by_link and not services().arrivals.can_mail(tx, entry):
             return _render("cryptr/closed.html", entry), 503
-        return _render("cryptr/who.html", entry, typed=entry.email)
+        return _render("cryptr/who.html", entry, typed=entry.email, by_link=entry.by_link)
 
 
 @blueprint.post("/")
@@ -64,7 +64,11 @@ def identify(account_domain: str) -> ResponseReturnValue:
         try:
             email = checked_email(typed)
         except Invalid:
-            return _render("cryptr/who.html", entry, typed=typed, wrong=True), 422
+            view = {"typed": typed, "wrong": True, "by_link": entry.by_link}
+            return _render("cryptr/who.html", entry, **view), 422
+        if not entry.by_link:
+            opened = services().arrivals.open_unsure(tx, actor("user"), entry, email)
+            return redirect(opened.url, 303) if opened else _render("cryptr/stuck.html", entry)
         arrived = services().arrivals.begin(tx, actor("user"), entry, email)
         place = url_for("cryptr.wait", account_domain=account_domain, arrival_id=arrived.arrival.id)
         response = make_response(redirect(place, 303))

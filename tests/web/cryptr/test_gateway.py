@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
 
-from app.models import Arrival, Event, GatewaySession, Message, Organization
+from app.models import Arrival, CryptrClient, Event, GatewaySession, Message, Organization
 from app.services.audit import OPERATOR
 from tests.actors import Browser
 from tests.conftest import Harbor
@@ -195,6 +198,47 @@ def test_mails_to_one_user_are_limited_like_any_message(board: Board) -> None:
         assert board.waits().page.heading == "Check your email"
         board.harbor.clock.advance(31)
     assert len(board.harbor.rows(sa.select(Message.id))) < 12
+
+
+# Where no link is wanted
+
+
+@pytest.fixture
+def linkless(board: Board) -> Board:
+    client = sa.update(CryptrClient).where(
+        CryptrClient.application_id == uuid.UUID(board.client_id)
+    )
+    board.harbor.executes(client.values(identifies_by_link=False))
+    return board
+
+
+def test_without_a_link_who_has_a_second_factor_confirms_with_it(linkless: Board) -> None:
+    phone = linkless.harbor.enrolls()
+    browser = linkless.waits()
+    assert browser.path.endswith("/verify")
+    browser.types(linkless.harbor.code(phone))
+    told = linkless.exchanges(browser.back).json
+    claims = json.loads(base64.urlsafe_b64decode(told["id_token"].split(".")[1] + "=="))
+    assert (claims["email"], claims["email_verified"]) == (EMAIL, False)
+    mailed = sa.select(Message.id).where(Message.name == "magic_link")
+    assert linkless.harbor.rows(mailed) == []
+
+
+def test_without_a_link_everybody_else_sees_one_page_and_leaves_nothing(linkless: Board) -> None:
+    """Unknown, without a factor, suspended: nobody enrolls by an address that anyone can type."""
+    harbor = linkless.harbor
+    suspended = harbor.person("bo@harbor.example")
+    harbor.enrolls(suspended)
+    with harbor.services.database.writing() as tx:
+        bo = harbor.services.directory.find(tx, harbor.organization, suspended)
+        harbor.services.user_care.suspend(tx, OPERATOR, harbor.organization, bo, why="Left.")
+    pages = set()
+    for email in ("eve@elsewhere.example", EMAIL, "bo@harbor.example"):
+        browser = linkless.waits(email)
+        assert browser.page.heading == "You can’t be confirmed here now"
+        pages.add(browser.page.text)
+    assert len(pages) == 1
+    assert harbor.rows(sa.select(GatewaySession.id)) == []
 
 
 # Mistakes
