@@ -78,6 +78,7 @@ from app.services.oidc_asks import OidcAsks
 from app.services.oidc_clients import OidcClients
 from app.services.oidc_logouts import OidcLogouts
 from app.services.oidc_requests import OidcRequests
+from app.services.oidc_trials import OidcTrials
 from app.services.organizations import Organizations
 from app.services.overview import Overview
 from app.services.passes import Passes
@@ -161,6 +162,7 @@ class Services:
     oidc_requests: OidcRequests
     oidc_asks: OidcAsks
     oidc_logouts: OidcLogouts
+    oidc_trials: OidcTrials
     id_tokens: IdTokens
     access_tokens: AccessTokens
     duo_clients: DuoClients
@@ -372,6 +374,11 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     duo_clients = DuoClients(vault, applications)
     duo_tokens = DuoTokens(config, clock, duo_clients, seen_tokens)
     freezes = Freezes(clock, freeze_links, recovery, trusted_browsers, delivery, audit)
+    trials = Trials(
+        config, clock, vault, directory, enrollment, gateway_sessions, signing_keys, audit
+    )
+    oidc_requests = OidcRequests(config, clock, vault, oidc_clients, seen_tokens)
+    id_tokens = IdTokens(config, clock, signing_keys, authorization_codes, access_tokens)
     return Services(
         config=config,
         clock=clock,
@@ -413,12 +420,24 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         client_authentication=ClientAuthentication(
             config, clock, applications, oidc_clients, seen_tokens
         ),
-        oidc_requests=OidcRequests(config, clock, vault, oidc_clients, seen_tokens),
+        oidc_requests=oidc_requests,
         oidc_asks=OidcAsks(
             config, clock, signing_keys, subjects, gateway_sessions, visits, unsure_sessions
         ),
         oidc_logouts=OidcLogouts(config, oidc_clients, signing_keys),
-        id_tokens=IdTokens(config, clock, signing_keys, authorization_codes, access_tokens),
+        oidc_trials=OidcTrials(
+            config,
+            clock,
+            vault,
+            trials,
+            gateway_sessions,
+            signing_keys,
+            oidc_clients,
+            oidc_requests,
+            id_tokens,
+            audit,
+        ),
+        id_tokens=id_tokens,
         access_tokens=access_tokens,
         duo_clients=duo_clients,
         duo_tokens=duo_tokens,
@@ -530,9 +549,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             audit,
         ),
         administrator_sessions=administrator_sessions,
-        trials=Trials(
-            config, clock, vault, directory, enrollment, gateway_sessions, signing_keys, audit
-        ),
+        trials=trials,
         visits=visits,
         means=means,
         visit_browsers=VisitBrowsers(

@@ -22,6 +22,7 @@ from app.models import (
     Api,
     ApiKey,
     Application,
+    Door,
     Environment,
     Organization,
     Role,
@@ -34,7 +35,7 @@ from app.services.verification import Occasion
 from app.wiring import Services
 
 DOMAIN = "harbor"
-APPLICATION = "Harbor Notes"
+APPLICATION, SHOP = "Harbor Notes", "Harbor Shop"
 API_KEY, V1_KEY = "Demo", "Demo of API v1"
 CHANNELS = ("email", "sms", "dual")
 COUNTRIES = ("FR", "GB")
@@ -68,6 +69,7 @@ def command(as_json: bool) -> None:
         "v1_key": answer["v1_key"],
         "application": _pair(answer["application"]),
         "redirect_uri": answer["application"]["redirect_uri"],
+        "oidc": _pair(answer["oidc"]),
         "users": [user["email"] for user in answer["users"]],
         "administrator": " ".join(answer["administrator"].values()),
     }
@@ -82,7 +84,8 @@ def _make(wired: Services, tx: Session) -> dict[str, Any]:
     organization = _organization(wired, tx)
     users = [_user(wired, tx, organization, *person) for person in PEOPLE]
     wired.enrollment.reset(tx, OPERATOR, organization, users[0], reopen=True)
-    application, application_secret = _application(wired, tx)
+    application, application_secret = _application(wired, tx, APPLICATION, Door.REST)
+    shop, shop_secret = _oidc_client(wired, tx)
     key, key_secret = _api_key(wired, tx)
     v1_secret = _v1_key(wired, tx, organization)
     administrator = _administrator(wired, tx, organization)
@@ -100,6 +103,12 @@ def _make(wired: Services, tx: Session) -> dict[str, Any]:
             "client_id": application.client_id,
             "client_secret": application_secret,
             "redirect_uri": application.redirect_uris[0],
+        },
+        "oidc": {
+            "issuer": wired.config.base_url,
+            "client_id": shop.client_id,
+            "client_secret": shop_secret,
+            "redirect_uri": shop.redirect_uris[0],
         },
         "users": [
             {"id": str(user.id), "email": user.email, "phone_number": user.phone_number}
@@ -135,12 +144,23 @@ def _user(
         )
 
 
-def _application(wired: Services, tx: Session) -> tuple[Application, str]:
+def _oidc_client(wired: Services, tx: Session) -> tuple[Application, str]:
+    """Return an application that speaks OpenID Connect, as a new one is held to it."""
+    organization = wired.organizations.find(tx, Environment.SANDBOX, DOMAIN)
+    shop, secret = _application(wired, tx, SHOP, Door.OIDC)
+    if wired.oidc_clients.find(tx, shop.client_id) is None:
+        shop.organizations = [organization]
+        wired.oidc_clients.register(tx, shop)
+    return shop, secret
+
+
+def _application(wired: Services, tx: Session, name: str, door: Door) -> tuple[Application, str]:
     uri = _redirect_uri(wired)
     found = tx.scalar(
         sa.select(Application)
         .where(
-            Application.name == APPLICATION,
+            Application.name == name,
+            Application.door == door,
             Application.environment == Environment.SANDBOX,
             Application.deleted_at.is_(None),
         )
@@ -148,7 +168,12 @@ def _application(wired: Services, tx: Session) -> tuple[Application, str]:
     )
     if found is None:
         return wired.applications.create(
-            tx, OPERATOR, environment=Environment.SANDBOX, name=APPLICATION, redirect_uris=[uri]
+            tx,
+            OPERATOR,
+            environment=Environment.SANDBOX,
+            name=name,
+            redirect_uris=[uri],
+            door=door,
         )
     found.redirect_uris = [uri]
     return found, wired.applications.replace_secret(tx, OPERATOR, found)

@@ -116,7 +116,7 @@ class Trials:
             Invalid: `email` names nobody who could be verified.
             Refusal: as `GatewaySessions.open` does.
         """
-        user = self._user(tx, organization, email)
+        user = self.user(tx, organization, email)
         nonce = new_token(_NONCE_BITS)
         ask = Ask(
             user=str(user.id),
@@ -136,7 +136,12 @@ class Trials:
         )
         return opened.url
 
-    def _user(self, tx: Session, organization: Organization, email: str) -> User:
+    def user(self, tx: Session, organization: Organization, email: str) -> User:
+        """Return the user with whom an application is tried.
+
+        Raises:
+            Invalid: `email` names nobody who could be verified.
+        """
         try:
             user = self._directory.find(tx, organization, email.strip())
         except NotFound:

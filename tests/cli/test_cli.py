@@ -286,7 +286,7 @@ def test_the_demo_data_has_its_exact_shape(operator: Operator, client_wire: InPr
     keep_all(demo)
     assert set(demo) == {
         *("base_url", "account_domain", "api_key", "organization", "application", "users"),
-        *("administrator", "v1_key"),
+        *("administrator", "v1_key", "oidc"),
     }
     assert set(demo["administrator"]) == {"email", "password", "totp_secret"}
     assert demo["base_url"] == "http://localhost"
@@ -313,10 +313,34 @@ def test_the_demo_data_has_its_exact_shape(operator: Operator, client_wire: InPr
         assert notes.asks(user["id"]).status == 201
 
 
+def test_the_demo_data_has_an_openid_connect_client(
+    operator: Operator, client_wire: InProcess
+) -> None:
+    demo = operator.gets("demo-data")
+    keep_all(demo)
+    shop = demo["oidc"]
+    assert set(shop) == {"issuer", "client_id", "client_secret", "redirect_uri"}
+    client = Application(client_wire, shop["client_id"], shop["client_secret"], "", "harbor", "")
+    wishes = {
+        "response_type": "code",
+        "scope": "openid",
+        "redirect_uri": shop["redirect_uri"],
+        "login_hint": demo["users"][0]["email"],
+        "code_challenge": "a" * 43,
+        "code_challenge_method": "S256",
+    }
+    pushed = client_wire.request("POST", "/oidc/par", headers=client.basic(), data=wishes)
+    assert pushed.status == 201
+    again = operator.gets("demo-data")["oidc"]
+    keep_secret(again["client_secret"])
+    assert again["client_id"] == shop["client_id"]
+
+
 def keep_all(demo: dict[str, Any]) -> None:
     keep_secret(demo["api_key"]["client_secret"])
     keep_secret(demo["application"]["client_secret"])
     keep_secret(demo["v1_key"])
+    keep_secret(demo["oidc"]["client_secret"])
     keep_secret(demo["administrator"]["password"])
     keep_secret(demo["administrator"]["totp_secret"])
 

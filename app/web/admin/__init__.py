@@ -16,6 +16,7 @@ from app.web.admin import (
     inbox,
     invitation,
     methods,
+    oidc_applications,
     overview,
     passkeys,
     policy,
@@ -41,6 +42,7 @@ from app.web.admin.messages import channels, limits, log, provider_trials, provi
 from app.web.support.locale import speak
 
 __all__ = [
+    "oidc_applications",
     "passkeys",
     "provider_trials",
     "retention",

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import uuid
 
-from flask import request, url_for
+from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from app.errors import Invalid
-from app.models import Application
+from app.models import Application, Door
 from app.services.application_changes import ApplicationChanges
 from app.services.application_methods import named_methods
 from app.services.roles import Action
 from app.web.admin import recipes
 from app.web.admin.application_form import ApplicationForm, looked_at, taken
 from app.web.admin.desk import Seat, confirm, done, explain, noun, page, render
+from app.web.admin.oidc_page import show_oidc
 from app.web.admin.paging import PER_PAGE, number, pages
 from app.web.admin.secrets import Handover, ReplaceForm, hand_over
 from app.web.support import services
@@ -93,6 +94,10 @@ def show(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
     """Show what the other side needs; of the operator's application, what it is."""
     application = services().applications.serving(tx, seat.organization, str(client_id))
     methods = taken(application)
+    if application.door is Door.OIDC and services().applications.is_own(
+        application, seat.organization
+    ):
+        return show_oidc(tx, seat, application)
     if not services().applications.is_own(application, seat.organization):
         return render(
             "admin/applications/shared.html", seat, application=application, methods=methods
@@ -118,6 +123,8 @@ def show(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
 def edit(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
     """Show the form with what stands now."""
     application = _own(tx, seat, client_id)
+    if application.door is Door.OIDC:
+        return redirect(url_for("admin_applications.edit_oidc", client_id=client_id), 303)
     form = ApplicationForm(
         formdata=None,
         name=application.name,

@@ -12,7 +12,7 @@ CLAIMS = {
     "iss": "Who says so: the address of this gateway.",
     "aud": "For whom: the client_id of the application.",
     "sub": "About whom: the id of the user.",
-    "exp": "Until when it may be used, two minutes after it was issued.",
+    "exp": "Until when it may be used: a result for two minutes, an ID token for an hour.",
     "iat": "When it was issued.",
     "jti": "Its own id, by which it works once.",
     "sid": "Id of the gateway session that it ends.",
@@ -25,6 +25,8 @@ CLAIMS = {
     "amr": "Methods used, by the names of RFC 8176.",
     "acr": "Class that was reached. Compare it with what you demand.",
     "mfa_method": "The precise method.",
+    "at_hash": "Ties the access token that came along to this one.",
+    "preferred_username": "The name that the application sent, as it wrote it.",
     "recovery_code_used": "Whether a recovery code stood in for a lost method.",
 }
 
@@ -41,5 +43,6 @@ CHECKS = {
     "env": "In this environment",
     "exp": "Not expired",
     "once": "Used once, now",
+    "code": "The code was exchanged once, now",
 }
 """What an application looks at, by the `name` of a `Check`."""

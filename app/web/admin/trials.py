@@ -13,8 +13,9 @@ from wtforms import EmailField
 
 from app.errors import Invalid, Refusal
 from app.jose import Claims
-from app.models import Application
+from app.models import Application, Door
 from app.services.roles import Action
+from app.services.trials import Tried
 from app.web.admin.applications import blueprint
 from app.web.admin.claim_words import CHECKS, CLAIMS, HEADER, MOMENTS
 from app.web.admin.desk import Seat, explain, page, render
@@ -44,7 +45,8 @@ def begin_trial(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturn
     """Open a gateway session, and send this browser there."""
     application, form = _find(tx, seat, client_id), TryForm()
     try:
-        url = services().trials.begin(
+        trials = services().oidc_trials if application.door is Door.OIDC else services().trials
+        url = trials.begin(
             tx, seat.actor, seat.session, seat.organization, application, form.email.data or ""
         )
     except Refusal as refusal:
@@ -61,16 +63,7 @@ def end_trial(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnVa
     application = _find(tx, seat, client_id)
     tx.close()
     with services().database.writing() as writing:  # the result is used up
-        tried = services().trials.finish(
-            writing,
-            seat.actor,
-            seat.session,
-            seat.organization,
-            application,
-            session_id=request.args.get("session_id", ""),
-            state=request.args.get("state", ""),
-            result=request.args.get("result", ""),
-        )
+        tried = _finished(writing, seat, application)
     if tried is None:
         return render("admin/applications/not_tried.html", seat, 422, application=application)
     return render(
@@ -82,6 +75,29 @@ def end_trial(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnVa
         checks=CHECKS,
         claims=_told(tried.claims, CLAIMS),
         header=_told(tried.header, HEADER),
+    )
+
+
+def _finished(tx: Session, seat: Seat, application: Application) -> Tried | None:
+    brought = request.args
+    if application.door is Door.OIDC:
+        return services().oidc_trials.finish(
+            tx,
+            seat.actor,
+            seat.session,
+            application,
+            state=brought.get("state", ""),
+            code=brought.get("code", ""),
+        )
+    return services().trials.finish(
+        tx,
+        seat.actor,
+        seat.session,
+        seat.organization,
+        application,
+        session_id=brought.get("session_id", ""),
+        state=brought.get("state", ""),
+        result=brought.get("result", ""),
     )
 
 

@@ -18,6 +18,7 @@ from tests.actors import keep_secret
 from tests.conftest import Harbor
 from tests.web.admin.production import has_account, has_webhook
 from tests.web.admin.test_walk import OF_TABLE, filled, ids_of, routes
+from tests.web.oidc.party import party
 
 FILE = b"email,given_name\nkit@harbor.example,Kit\nnobody,\n"
 _LIMITS = Rules(countries=("FR",))
@@ -64,6 +65,7 @@ def furnish(harbor: Harbor) -> dict[str, str]:
         "application_id": own.client_id,
         "key": key.client_id,
         "invited": bo,
+        "oidc": party(harbor).client_id,
         "suspended": cleo,
     }
 
@@ -109,6 +111,7 @@ def addresses(
 ) -> Iterator[tuple[str, str, str, object]]:
     """Yield endpoint, rule, address and action of every page that opens by GET."""
     others = {
+        "admin_applications.edit_oidc": {"client_id": ids["oidc"]},
         "admin_user.ask_invite": {"user_id": ids["invited"]},
         "admin_user.ask_withdraw_invitation": {"user_id": ids["invited"]},
         "admin_user.ask_lift": {"user_id": ids["suspended"]},

@@ -308,6 +308,19 @@ DEEDS = [
         fields={"name": "Harbor Logs", "redirect_uris": "https://logs.example/back"},
     ),
     deed(
+        "admin_applications.create_oidc",
+        "/applications/new/oidc",
+        "application:created",
+        fields={"name": "Shop", "redirect_uris": "https://shop.example/back"},
+    ),
+    deed(
+        "admin_applications.save_oidc",
+        "/applications/{shop}/edit/oidc",
+        "application:updated",
+        "application:updated",
+        fields={"auth": "client_secret_post"},
+    ),
+    deed(
         "admin_applications.save",
         "/applications/{logs}/edit",
         "application:updated",
@@ -693,6 +706,7 @@ class Day:
             "logs": sa.select(Application.id).where(
                 Application.name.in_(["Harbor Logs", "Logs of Harbor"])
             ),
+            "shop": sa.select(Application.id).where(Application.name == "Shop"),
             "webhook": sa.select(Webhook.id),
             "delivery": sa.select(WebhookDelivery.id),
             "account": accounts.where(
