@@ -44,6 +44,7 @@ from app.services.duo_answers import DuoAnswers
 from app.services.duo_clients import DuoClients
 from app.services.duo_sessions import DuoSessions
 from app.services.duo_tokens import DuoTokens
+from app.services.duo_trials import DuoTrials
 from app.services.encryption_keys import EncryptionKeys
 from app.services.enrollment import Enrollment
 from app.services.enrollment_invitations import EnrollmentInvitations
@@ -170,6 +171,7 @@ class Services:
     duo_sessions: DuoSessions
     entra_keys: EntraKeys
     entra_requests: EntraRequests
+    duo_trials: DuoTrials
     api_keys: ApiKeys
     signing_keys: SigningKeys
     tokens: Tokens
@@ -373,6 +375,12 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     )
     duo_clients = DuoClients(vault, applications)
     duo_tokens = DuoTokens(config, clock, duo_clients, seen_tokens)
+    duo_sessions = DuoSessions(
+        duo_tokens, subjects, gateway_sessions, authorization_codes, DuoAnswers(config)
+    )
+    trials = Trials(
+        config, clock, vault, directory, enrollment, gateway_sessions, signing_keys, audit
+    )
     freezes = Freezes(clock, freeze_links, recovery, trusted_browsers, delivery, audit)
     trials = Trials(
         config, clock, vault, directory, enrollment, gateway_sessions, signing_keys, audit
@@ -441,8 +449,9 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         access_tokens=access_tokens,
         duo_clients=duo_clients,
         duo_tokens=duo_tokens,
-        duo_sessions=DuoSessions(
-            duo_tokens, subjects, gateway_sessions, authorization_codes, DuoAnswers(config)
+        duo_sessions=duo_sessions,
+        duo_trials=DuoTrials(
+            clock, vault, trials, gateway_sessions, duo_clients, duo_sessions, audit
         ),
         entra_connections=entra_connections,
         entra_keys=entra_keys,

@@ -22,7 +22,7 @@ class DuoAnswers:
     """Writes ID tokens: what stands in a result, and what is known of how it came about."""
 
     def __init__(self, config: Config) -> None:
-        self._issuer = f"{config.base_url}{PATH}/token"
+        self.issuer = f"{config.base_url}{PATH}/token"
 
     def claims(
         self, tx: Session, client: DuoClient, session: GatewaySession, result: Result
@@ -34,7 +34,7 @@ class DuoAnswers:
         asked, said = session.asked, result.claims
         nonce = {"nonce": asked["nonce"]} if asked.get("nonce") else {}
         return {
-            "iss": self._issuer,
+            "iss": self.issuer,
             "aud": client.client_id,
             "sub": said["sub"],
             "preferred_username": asked["name"],

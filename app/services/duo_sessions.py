@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app import jose
 from app.crypto import new_token
 from app.errors import Refusal
-from app.models import Door, GatewaySession, ResponseMode, ResponseType
+from app.models import Door, ResponseMode, ResponseType
 from app.services.answers import Answer
 from app.services.audit import Actor
 from app.services.authorization_codes import AuthorizationCodes
@@ -63,6 +63,11 @@ class DuoSessions:
         self._gateway_sessions = gateway_sessions
         self._codes = authorization_codes
         self._answers = answers
+
+    @property
+    def issuer(self) -> str:
+        """Who the ID tokens say issued them."""
+        return self._answers.issuer
 
     def open(
         self, tx: Session, actor: Actor, *, client_id: str, token: str, nonce: str = ""
@@ -121,29 +126,17 @@ class DuoSessions:
         if session.redirect_uri != redirect_uri:
             return None
         try:
-            claims = self.exchanged(tx, actor, proved, session, code)
+            result = self._codes.exchange(tx, actor, session, code)
         except Refusal:  # suspended
             return None
-        if claims is None:
+        if result is None:
             return None
+        claims = self._answers.claims(tx, proved.client, session, result)
         return Granted(
             id_token=jose.sign_shared(claims, secret=proved.secret),
             access_token=new_token(),
             lasts=SECONDS,
         )
-
-    def exchanged(
-        self, tx: Session, actor: Actor, proved: Proved, session: GatewaySession, code: str
-    ) -> jose.Claims | None:
-        """Use the code of a session up, and return what the ID token says; None if it is used up.
-
-        Raises:
-            Refusal: `user_suspended`; nothing is used up then.
-        """
-        result = self._codes.exchange(tx, actor, session, code)
-        if result is None:
-            return None
-        return self._answers.claims(tx, proved.client, session, result)
 
 
 def _declined(request: Request, refusal: Refusal) -> Answer:

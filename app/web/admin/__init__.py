@@ -11,6 +11,7 @@ from app.web.admin import (
     audit,
     branding,
     desk,
+    duo_applications,
     gate,
     home,
     inbox,
@@ -42,6 +43,7 @@ from app.web.admin.messages import channels, limits, log, provider_trials, provi
 from app.web.support.locale import speak
 
 __all__ = [
+    "duo_applications",
     "oidc_applications",
     "passkeys",
     "provider_trials",

@@ -14,8 +14,10 @@ from app.services.application_changes import ApplicationChanges
 from app.services.application_methods import named_methods
 from app.services.roles import Action
 from app.web.admin import recipes
+from app.web.admin.application_doors import EDITS, WAYS
 from app.web.admin.application_form import ApplicationForm, looked_at, taken
 from app.web.admin.desk import Seat, confirm, done, explain, noun, page, render
+from app.web.admin.duo_page import hand_over_duo, show_duo
 from app.web.admin.oidc_page import show_oidc
 from app.web.admin.paging import PER_PAGE, number, pages
 from app.web.admin.secrets import Handover, ReplaceForm, hand_over
@@ -102,6 +104,8 @@ def show(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
         return render(
             "admin/applications/shared.html", seat, application=application, methods=methods
         )
+    if application.door is Door.DUO:
+        return show_duo(tx, seat, application)
     base_url, organization = services().config.base_url, seat.organization
     return render(
         "admin/applications/show.html",
@@ -123,8 +127,8 @@ def show(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
 def edit(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
     """Show the form with what stands now."""
     application = _own(tx, seat, client_id)
-    if application.door is Door.OIDC:
-        return redirect(url_for("admin_applications.edit_oidc", client_id=client_id), 303)
+    if application.door in EDITS:
+        return redirect(url_for(EDITS[application.door], client_id=client_id), 303)
     form = ApplicationForm(
         formdata=None,
         name=application.name,
@@ -173,10 +177,14 @@ def replace(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValu
     application, form = _own(tx, seat, client_id), ReplaceForm()
     if not form.validate():
         return _ask_replace(seat, application, form, status=422)
-    secret = services().applications.replace_secret(
+    is_duo, title = application.door is Door.DUO, f"{application.name} has a new secret"
+    keeper = services().duo_clients if is_duo else services().applications
+    secret = keeper.replace_secret(
         tx, seat.actor, application, overlap=form.lasts, instead_of=form.instead_of.data
     )
-    return _hand_over(seat, application, secret, f"{application.name} has a new secret")
+    if is_duo:
+        return hand_over_duo(tx, seat, application, secret, title)
+    return _hand_over(seat, application, secret, title)
 
 
 @blueprint.get("/<uuid:client_id>/delete")
@@ -232,6 +240,8 @@ def _form_page(
         form=form,
         application=application,
         lines=looked_at(form.redirect_uris.data) if form.errors else [],
+        ways=WAYS,
+        door=Door.REST,
     )
 
 

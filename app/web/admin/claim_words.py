@@ -27,6 +27,8 @@ CLAIMS = {
     "mfa_method": "The precise method.",
     "at_hash": "Ties the access token that came along to this one.",
     "preferred_username": "The name that the application sent, as it wrote it.",
+    "auth_result": "Always allow: without it there is no token.",
+    "auth_context": "What is known of the visit: method, browser, address.",
     "recovery_code_used": "Whether a recovery code stood in for a lost method.",
 }
 
@@ -46,3 +48,9 @@ CHECKS = {
     "code": "The code was exchanged once, now",
 }
 """What an application looks at, by the `name` of a `Check`."""
+
+DUO_CHECKS = {
+    "shared": "Signed with the client secret",
+    "preferred_username": "The name as it was sent",
+}
+"""What an SDK of Duo looks at besides."""

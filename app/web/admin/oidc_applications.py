@@ -13,6 +13,7 @@ from app.models import Application, Door
 from app.services.application_changes import ApplicationChanges
 from app.services.application_methods import named_methods
 from app.services.roles import Action
+from app.web.admin.application_doors import WAYS
 from app.web.admin.application_form import looked_at
 from app.web.admin.applications import blueprint
 from app.web.admin.desk import Seat, done, explain, page, render
@@ -138,4 +139,5 @@ def _form_page(
         form=form,
         application=application,
         lines=looked_at(form.redirect_uris.data) if form.errors else [],
+        ways=WAYS,
     )

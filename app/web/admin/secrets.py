@@ -44,6 +44,8 @@ class Handover:
         does: what that does.
         back: the page of who holds the secret.
         everything: what the link to `index` says.
+        kept: what becomes of the secret here.
+        host: what the other side calls its API hostname, if it asks for one.
     """
 
     title: str
@@ -55,6 +57,8 @@ class Handover:
     back: str
     everything: str
     index: str
+    kept: str = "We keep a fingerprint of it alone."
+    host: str = ""
 
 
 def hand_over(seat: Seat, given: Handover) -> Response:

@@ -14,10 +14,12 @@ from wtforms import EmailField
 from app.errors import Invalid, Refusal
 from app.jose import Claims
 from app.models import Application, Door
+from app.services.duo_trials import DuoTrials
+from app.services.oidc_trials import OidcTrials
 from app.services.roles import Action
-from app.services.trials import Tried
+from app.services.trials import Trials, Tried
 from app.web.admin.applications import blueprint
-from app.web.admin.claim_words import CHECKS, CLAIMS, HEADER, MOMENTS
+from app.web.admin.claim_words import CHECKS, CLAIMS, DUO_CHECKS, HEADER, MOMENTS
 from app.web.admin.desk import Seat, explain, page, render
 from app.web.support import services
 
@@ -45,8 +47,7 @@ def begin_trial(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturn
     """Open a gateway session, and send this browser there."""
     application, form = _find(tx, seat, client_id), TryForm()
     try:
-        trials = services().oidc_trials if application.door is Door.OIDC else services().trials
-        url = trials.begin(
+        url = _trials(application).begin(
             tx, seat.actor, seat.session, seat.organization, application, form.email.data or ""
         )
     except Refusal as refusal:
@@ -72,7 +73,7 @@ def end_trial(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnVa
         200 if tried.passed else 422,
         application=application,
         tried=tried,
-        checks=CHECKS,
+        checks={**CHECKS, **DUO_CHECKS},
         claims=_told(tried.claims, CLAIMS),
         header=_told(tried.header, HEADER),
     )
@@ -80,14 +81,14 @@ def end_trial(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnVa
 
 def _finished(tx: Session, seat: Seat, application: Application) -> Tried | None:
     brought = request.args
-    if application.door is Door.OIDC:
-        return services().oidc_trials.finish(
+    if application.door is not Door.REST:
+        return _token_trials(application).finish(
             tx,
             seat.actor,
             seat.session,
             application,
             state=brought.get("state", ""),
-            code=brought.get("code", ""),
+            code=brought.get("code", "") or brought.get("duo_code", ""),
         )
     return services().trials.finish(
         tx,
@@ -99,6 +100,15 @@ def _finished(tx: Session, seat: Seat, application: Application) -> Tried | None
         state=brought.get("state", ""),
         result=brought.get("result", ""),
     )
+
+
+def _trials(application: Application) -> Trials | OidcTrials | DuoTrials:
+    return services().trials if application.door is Door.REST else _token_trials(application)
+
+
+def _token_trials(application: Application) -> OidcTrials | DuoTrials:
+    is_oidc = application.door is Door.OIDC
+    return services().oidc_trials if is_oidc else services().duo_trials
 
 
 def _find(tx: Session, seat: Seat, client_id: uuid.UUID) -> Application:

@@ -64,6 +64,7 @@ def furnish(harbor: Harbor) -> dict[str, str]:
         "client_id": own.client_id,
         "application_id": own.client_id,
         "key": key.client_id,
+        "duo": duo_application(harbor),
         "invited": bo,
         "oidc": party(harbor).client_id,
         "suspended": cleo,
@@ -93,6 +94,20 @@ def _gives(harbor: Harbor, client_id: str, invited: str, suspended: str) -> None
         tx.add(trusted_browser(harbor))
 
 
+def duo_application(harbor: Harbor) -> str:
+    """Register one that speaks Duo Universal, and return the id by which its pages know it."""
+    with harbor.services.database.writing() as tx:
+        made = harbor.services.duo_clients.create(
+            tx,
+            OPERATOR,
+            harbor.organization,
+            name="Harbor VPN",
+            redirect_uris=["https://vpn.example/duo"],
+        )
+        keep_secret(made.secret)
+        return str(made.client.application_id)
+
+
 def trusted_browser(harbor: Harbor) -> TrustedBrowser:
     """Return a browser that Ada trusts."""
     now = harbor.clock.now()
@@ -112,6 +127,7 @@ def addresses(
     """Yield endpoint, rule, address and action of every page that opens by GET."""
     others = {
         "admin_applications.edit_oidc": {"client_id": ids["oidc"]},
+        "admin_applications.edit_duo": {"client_id": ids["duo"]},
         "admin_user.ask_invite": {"user_id": ids["invited"]},
         "admin_user.ask_withdraw_invitation": {"user_id": ids["invited"]},
         "admin_user.ask_lift": {"user_id": ids["suspended"]},

@@ -22,6 +22,7 @@ from app.models import (
     Authenticator,
     AuthenticatorStatus,
     DeliveryStatus,
+    DuoClient,
     Event,
     ImportJob,
     Invitation,
@@ -338,6 +339,18 @@ DEEDS = [
         "application:tried",
         "gateway_session:opened",
         fields={"email": "bo@harbor.example"},
+    ),
+    deed(
+        "admin_applications.create_duo",
+        "/applications/new/duo",
+        "application:created",
+        fields={"name": "Harbor Door", "redirect_uris": "https://door.example/back"},
+    ),
+    deed(
+        "admin_applications.save_duo",
+        "/applications/{duo}/edit/duo",
+        "application:updated",
+        fields={"name": "VPN of Harbor", "redirect_uris": "https://vpn.example/duo"},
     ),
     deed("admin_applications.delete", "/applications/{logs}/delete", "application:deleted"),
     deed(
@@ -707,6 +720,7 @@ class Day:
                 Application.name.in_(["Harbor Logs", "Logs of Harbor"])
             ),
             "shop": sa.select(Application.id).where(Application.name == "Shop"),
+            "duo": sa.select(DuoClient.application_id),
             "webhook": sa.select(Webhook.id),
             "delivery": sa.select(WebhookDelivery.id),
             "account": accounts.where(

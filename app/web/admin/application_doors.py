@@ -1,0 +1,50 @@
+"""The protocols that an application may speak: what each is for, and which form registers one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.models import Door
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One of them, as the page for a new application offers it.
+
+    Attributes:
+        endpoint: of its form.
+    """
+
+    door: Door
+    name: str
+    says: str
+    endpoint: str
+
+
+WAYS = (
+    Way(
+        door=Door.REST,
+        name="Your own code",
+        says="It calls the REST API and checks a signed result.",
+        endpoint="admin_applications.new",
+    ),
+    Way(
+        door=Door.OIDC,
+        name="OpenID Connect",
+        says="It takes an identity provider: the product finds out most by itself.",
+        endpoint="admin_applications.new_oidc",
+    ),
+    Way(
+        door=Door.DUO,
+        name="Duo Universal",
+        says="It has an SDK or a plug-in for Duo: change host, id and secret.",
+        endpoint="admin_applications.new_duo",
+    ),
+)
+"""In the order in which they are offered."""
+
+EDITS = {
+    Door.OIDC: "admin_applications.edit_oidc",
+    Door.DUO: "admin_applications.edit_duo",
+}
+"""Endpoints of forms that change an application, where it is not that of your own code."""
