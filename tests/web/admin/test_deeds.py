@@ -318,8 +318,12 @@ DEEDS = [
         "admin_applications.save_oidc",
         "/applications/{shop}/edit/oidc",
         "application:updated",
-        "application:updated",
-        fields={"auth": "client_secret_post"},
+        fields={
+            "name": "Shop",
+            "redirect_uris": "https://shop.example/back",
+            "auth": "client_secret_post",
+            "algorithm": "ES256",
+        },
     ),
     deed(
         "admin_applications.save",
