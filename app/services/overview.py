@@ -192,17 +192,25 @@ class Overview:
         """Count how the users stand.
 
         Few are locked or enrolling anew: they are found by indexes of their own. The others are
-        counted by an index that holds nothing else.
+        counted by an index that holds nothing else, one part of it after the other, which is
+        faster than to group its rows.
         """
         standing = self._states.now(tx, organization)
-        is_suspended = User.suspended_at.is_not(None)
-        mine = User.organization_id == organization.id
-        sorts = sa.select(User.enrolled, is_suspended, sa.func.count()).where(mine)
+        mine = (
+            sa.select(sa.func.count())
+            .select_from(User)
+            .where(User.organization_id == organization.id)
+        )
         groups = {
-            (enrolled, bool(suspended)): number
-            for enrolled, suspended, number in tx.execute(
-                sorts.group_by(User.enrolled, is_suspended)
+            (enrolled, suspended): tx.scalar(
+                mine.where(
+                    User.enrolled == sa.literal(enrolled),
+                    User.suspended_at.is_not(None) if suspended else User.suspended_at.is_(None),
+                )
             )
+            or 0
+            for enrolled in (True, False)
+            for suspended in (True, False)
         }
         few = sa.select(User.enrolled, sa.func.count()).group_by(User.enrolled)
         locked = _by_enrolled(tx, few.where(standing.condition(UserStatus.LOCKED)))
