@@ -45,12 +45,12 @@ CHECKS = {
     "env": "In this environment",
     "exp": "Not expired",
     "once": "Used once, now",
-    "code": "The code was exchanged once, now",
 }
 """What an application looks at, by the `name` of a `Check`."""
 
-DUO_CHECKS = {
+TOKEN_CHECKS = {
+    "code": "The code was exchanged once, now",
     "shared": "Signed with the client secret",
     "preferred_username": "The name as it was sent",
 }
-"""What an SDK of Duo looks at besides."""
+"""What a client of OpenID Connect or Duo looks at besides."""

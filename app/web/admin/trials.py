@@ -19,7 +19,7 @@ from app.services.oidc_trials import OidcTrials
 from app.services.roles import Action
 from app.services.trials import Trials, Tried
 from app.web.admin.applications import blueprint
-from app.web.admin.claim_words import CHECKS, CLAIMS, DUO_CHECKS, HEADER, MOMENTS
+from app.web.admin.claim_words import CHECKS, CLAIMS, HEADER, MOMENTS, TOKEN_CHECKS
 from app.web.admin.desk import Seat, explain, page, render
 from app.web.support import services
 
@@ -73,7 +73,7 @@ def end_trial(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnVa
         200 if tried.passed else 422,
         application=application,
         tried=tried,
-        checks={**CHECKS, **DUO_CHECKS},
+        checks={**CHECKS, **TOKEN_CHECKS},
         claims=_told(tried.claims, CLAIMS),
         header=_told(tried.header, HEADER),
     )
