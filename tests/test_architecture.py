@@ -323,6 +323,7 @@ CALLERS = {
     "webhooks.index": BEARER,
     "webhooks.show": BEARER,
     "webhooks.replace": BEARER,
+    "webhooks.switch": BEARER,
     "webhooks.delete": BEARER,
     "gateway_sessions.create": EITHER,
     "gateway_sessions.show": EITHER,

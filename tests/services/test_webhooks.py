@@ -22,13 +22,15 @@ from app.crypto import Sealed
 from app.models import DeliveryStatus, Environment, Event, Message, Role, Webhook, WebhookDelivery
 from app.services import webhook_sendings
 from app.services.audit import OPERATOR, EventKind
+from app.services.letters import opened
 from app.services.webhook_claims import HELD_FOR
 from app.services.webhook_log import MOST_KEPT, tries_of
 from app.services.webhook_schedule import DELAYS, LASTS
 from app.wiring import Services, wire
 from tests.conftest import ONE_DATABASE, FixedClock
 from tests.hooks import Hooks, hooked, is_signed
-from tests.providers.servers import Web, drips, floods, hangs, misbehaving, web
+from tests.office import VAULT
+from tests.providers.servers import Came, Web, drips, floods, hangs, misbehaving, web
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
@@ -392,6 +394,26 @@ def test_a_worker_that_comes_back_late_changes_nothing(hooks: Hooks) -> None:
     assert hooks.row().status is DeliveryStatus.DELIVERED
 
 
+def test_an_answer_that_is_heard_too_late_is_not_written_over_another_worker_s(
+    hooks: Hooks, clock: FixedClock
+) -> None:
+    hooks.registers("user:created")
+    hooks.happens()
+    hooks.seals()
+
+    def another_worker_has_it_by_then(_: Came) -> int:
+        hooks.web.decides = None
+        clock.advance(HELD_FOR.total_seconds() + 1)
+        assert hooks.harbor.services.webhook_sender.send_next()
+        return 500
+
+    hooks.web.decides = another_worker_has_it_by_then
+    hooks.works()
+    row = hooks.row()
+    assert (row.status, row.tries, row.error) == (DeliveryStatus.DELIVERED, 2, None)
+    assert len(tries_of(row)) == 1
+
+
 # Trying again
 
 
@@ -519,6 +541,11 @@ def test_410_stops_it_at_once_and_administrators_are_told(hooks: Hooks) -> None:
     [event] = hooks.harbor.rows(sa.select(Event).where(Event.kind == "webhook:switched_off"))
     assert event[0].detail == {"webhook": made, "name": "Sign-in log", "cause": "gone"}
     assert notices(hooks) == ["owner@gatehouse.example"]
+    [(message,)] = hooks.harbor.rows(sa.select(Message).where(Message.name == "webhook_off"))
+    assert message.subject == "The webhook Sign-in log of Harbor is switched off"
+    letter = opened(VAULT, message)
+    assert letter is not None
+    assert "Its address answered that it is gone (410)" in letter.text
 
 
 def notices(hooks: Hooks) -> list[str]:
@@ -721,6 +748,24 @@ def test_what_the_other_side_says_is_kept_nowhere(hooks: Hooks) -> None:
     hooks.web.answers(500, b"<b>the inside of somebody</b>", **{"X-Inside": "of somebody"})
     hooks.works()
     assert "of somebody" not in hooks.harbor.dump()
+
+
+# How long it is kept
+
+
+def test_deliveries_are_deleted_after_as_many_days_as_messages(hooks: Hooks) -> None:
+    hooks.registers("user:created")
+    hooks.happens()
+    hooks.works()
+    days = hooks.harbor.services.config.message_days
+    hooks.waits(hours=24 * days - 1)
+    hooks.happens()
+    hooks.works()
+    hooks.harbor.services.retention.purge()
+    assert len(hooks.rows()) == 2
+    hooks.harbor.clock.advance(2 * 3600)
+    hooks.harbor.services.retention.purge()
+    assert len(hooks.rows()) == 1
 
 
 # What it costs those who have none

@@ -44,6 +44,17 @@ class WebhookFields(Fields):
     }
 
 
+class SwitchFields(Fields):
+    """Whether it hears of what happens."""
+
+    active: bool = Field(
+        description="True switches it on again: what waited for it goes on. What happens while it "
+        "is off is never sent."
+    )
+
+    EXAMPLE: ClassVar[Body] = {"active": True}
+
+
 class WebhookShown(Answer):
     """A webhook."""
 
@@ -119,6 +130,18 @@ def index(tx: Session, caller: Caller) -> Listing[WebhookShown]:
 def show(tx: Session, caller: Caller, webhook_id: str) -> WebhookShown:
     """Return a webhook."""
     return WebhookShown(**_shown(_find(tx, caller, webhook_id)), signature_key=None)
+
+
+@blueprint.put("/<webhook_id>")
+@call(Permission.WRITE_WEBHOOKS, body=SwitchFields, answer=WebhookShown)
+def switch(tx: Session, caller: Caller, webhook_id: str) -> WebhookShown:
+    """Switch a webhook on or off."""
+    webhook, webhooks = _find(tx, caller, webhook_id), services().webhooks
+    if read(SwitchFields).active:
+        webhooks.switch_on(tx, caller.actor, webhook)
+    else:
+        webhooks.switch_off(tx, caller.actor, webhook)
+    return WebhookShown(**_shown(webhook), signature_key=None)
 
 
 @blueprint.post("/<webhook_id>/replacement")

@@ -351,6 +351,19 @@ def test_a_webhook_of_the_whole_environment_is_not_the_organization_s(hooks: Hoo
 
 
 @ONE_DATABASE
+def test_a_delivery_is_found_under_its_own_webhook_alone(hooks: Hooks) -> None:
+    first = hooks.registers("user:created")
+    hooks.happens()
+    hooks.works()
+    second = hooks.registers("user:deleted")
+    nadia = hooks.harbor.administrator()
+    delivery = f"deliveries/{hooks.row().id}"
+    assert nadia.at(f"/webhooks/{first}/{delivery}").status == 200
+    assert nadia.at(f"/webhooks/{second}/{delivery}").status == 404
+    assert nadia.does(f"/webhooks/{second}/{delivery}/replay").status == 404
+
+
+@ONE_DATABASE
 def test_what_somebody_typed_is_only_text(hooks: Hooks) -> None:
     nadia = hooks.harbor.administrator()
     adds(hooks, nadia, name=PAYLOAD, target_url=f"{hooks.web.url}/?a=<b>'")

@@ -246,7 +246,7 @@ def test_a_key_of_one_organization_makes_and_sees_its_own_alone(hooks: Hooks) ->
     assert made.json["organization"] == "harbor"
     listed = own.calls("GET", "/webhooks").json["data"]
     assert [one["id"] for one in listed] == [made.json["id"]]
-    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/replacement")):
+    for method, path in (("GET", ""), ("PUT", ""), ("DELETE", ""), ("POST", "/replacement")):
         reply = own.calls(method, f"/webhooks/{of_all.json['id']}{path}")
         is_refused(reply, 404, "not_found")
     assert hooks.harbor.backend.calls("GET", "/webhooks").json["total"] == 2
@@ -255,7 +255,7 @@ def test_a_key_of_one_organization_makes_and_sees_its_own_alone(hooks: Hooks) ->
 def test_nothing_crosses_from_one_environment_to_another(hooks: Hooks) -> None:
     made = hooks.registers()
     other = hooks.harbor.key(Environment.PRODUCTION)
-    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/replacement")):
+    for method, path in (("GET", ""), ("PUT", ""), ("DELETE", ""), ("POST", "/replacement")):
         is_refused(other.calls(method, f"/webhooks/{made}{path}"), 404, "not_found")
     assert other.calls("GET", "/webhooks").json["total"] == 0
     is_refused(hooks.asks("*", backend=other, organization="harbor"), 404, "not_found")
@@ -268,6 +268,7 @@ def test_nothing_crosses_from_one_environment_to_another(hooks: Hooks) -> None:
         ("GET", "/webhooks", Permission.READ_WEBHOOKS),
         ("GET", "/webhooks/{id}", Permission.READ_WEBHOOKS),
         ("POST", "/webhooks/{id}/replacement", Permission.WRITE_WEBHOOKS),
+        ("PUT", "/webhooks/{id}", Permission.WRITE_WEBHOOKS),
         ("DELETE", "/webhooks/{id}", Permission.WRITE_WEBHOOKS),
     ],
 )
@@ -287,6 +288,26 @@ def test_there_are_no_more_than_so_many(hooks: Hooks) -> None:
     reply = hooks.asks("*")
     keep_secret(reply.json["signature_key"])
     assert reply.status == 201  # of the environment
+
+
+# Off and on
+
+
+@pytest.mark.parametrize("way", ["json", "data"])
+def test_it_is_switched_off_and_on(way: str, hooks: Hooks) -> None:
+    made = hooks.registers("user:created")
+    backend, address = hooks.harbor.backend, f"/webhooks/{made}"
+    reply = backend.calls("PUT", address, **{way: {"active": "false" if way == "data" else False}})
+    assert (reply.status, reply.json["active"], reply.json["signature_key"]) == (200, False, None)
+    hooks.happens()
+    assert hooks.works() == 0
+    hooks.harbor.clock.advance(1)
+    reply = backend.calls("PUT", address, **{way: {"active": "true" if way == "data" else True}})
+    assert reply.json["active"] is True
+    hooks.happens()
+    assert hooks.works() == 1
+    for sent in ({}, {"active": "maybe"}, {"active": None}):
+        is_refused(backend.calls("PUT", address, json=sent), 422, "invalid_request", "active")
 
 
 # Rotation

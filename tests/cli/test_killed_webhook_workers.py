@@ -1,0 +1,121 @@
+"""Workers that are killed at any point lose no event of a webhook, and mix up no user's order."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.config import Config
+from app.models import DeliveryStatus, WebhookDelivery
+from app.services.audit import OPERATOR
+from app.services.user_fields import UserChanges
+from app.services.webhooks import Webhooks
+from app.wiring import Services, wire
+from tests.actors import keep_secret
+from tests.cli.test_killed_senders import ALIVE, Senders
+from tests.conftest import FixedClock, wait_for
+from tests.hooks import is_signed
+from tests.office import Office, settings
+from tests.providers.servers import Authority, Came, Web, web
+
+USERS, CHANGES, KILLS = 25, 5, 12
+
+
+@pytest.fixture
+def config(database_url: str, tmp_path: Path, authority: Authority) -> Config:
+    return settings(database_url, tmp_path, authority, sender_threads=4)
+
+
+@pytest.fixture
+def server() -> Iterator[Web]:
+    with web() as made:
+        yield made
+
+
+@pytest.fixture
+def workers(server: Web, config: Config, tmp_path: Path) -> Iterator[Senders]:
+    made = Senders(config, tmp_path / "workers.log")
+    yield made
+    made.end()
+
+
+def test_killed_workers_lose_no_event_and_keep_each_user_s_order(
+    workers: Senders, server: Web, config: Config
+) -> None:
+    """25 users, six events each; workers die, more of them with a request half answered."""
+    wired = wire(config)
+    office = Office(wired, FixedClock(wired.clock.now()))
+    secret = registers(wired, office, server)
+
+    def dies_with_the_event_in_its_hand(_came: Came) -> int:
+        if workers.killed < KILLS and secrets.randbelow(10) == 0:
+            workers.loses()
+        return 200
+
+    server.decides = dies_with_the_event_in_its_hand
+    happens(wired, office)
+    for _ in range(ALIVE):
+        workers.starts()
+    while workers.killed < KILLS and left(wired):
+        time.sleep(secrets.randbelow(1000) / 1000)
+        workers.loses()
+    wait_for(lambda: not left(wired), 90)
+
+    assert workers.killed > 3
+    came: dict[str, list[int]] = defaultdict(list)
+    for one in server.came:
+        came[one.json["data"]["user_id"]].append(one.json["id"])
+        assert is_signed(one, secret)
+    assert len(came) == USERS
+    for ids in came.values():
+        assert len(set(ids)) == 1 + CHANGES  # each, some of them again
+        assert ids == sorted(ids)
+    assert max(row.tries for row in rows(wired)) > 1, "nobody was at it when it was killed"
+    of_event = {one.json["id"]: one.headers["webhook-id"] for one in server.came}
+    assert {one.headers["webhook-id"] for one in server.came} == set(of_event.values())
+    wired.database.engine.dispose()
+
+
+def registers(wired: Services, office: Office, server: Web) -> str:
+    draft = wired.webhook_drafts.drafted(
+        name="Log", target_url=f"{server.url}/hook", event_codes=["user:*"]
+    )
+    webhooks: Webhooks = wired.webhooks
+    with wired.database.writing() as tx:
+        _, secret = webhooks.create(
+            tx,
+            OPERATOR,
+            draft,
+            environment=office.organization.environment,
+            organization=tx.merge(office.organization),
+        )
+    return keep_secret(secret)
+
+
+def happens(wired: Services, office: Office) -> None:
+    for _ in range(USERS):
+        user = office.user(f"user-{uuid.uuid4().hex[:12]}")
+        for number in range(CHANGES):
+            with wired.database.writing() as tx:
+                organization = tx.merge(office.organization)
+                changes: UserChanges = {"profile": {"given_name": f"Name {number}"}}
+                wired.directory.update(tx, OPERATOR, organization, str(user.id), changes)
+
+
+def rows(wired: Services) -> list[WebhookDelivery]:
+    with wired.database.reading() as tx:
+        return list(tx.scalars(sa.select(WebhookDelivery)))
+
+
+def left(wired: Services) -> bool:
+    """Tell whether something is not delivered yet."""
+    found = rows(wired)
+    done = [row for row in found if row.status is DeliveryStatus.DELIVERED]
+    return len(done) < USERS * (1 + CHANGES)
