@@ -82,7 +82,9 @@ class WebhookDelivery(Base):
         Index(None, "created_at", "id"),
         Index(
             "ix_webhook_deliveries_pending",
+            "webhook_id",
             "due_at",
+            "event_id",
             "id",
             sqlite_where=_OF_INDEX,
             postgresql_where=_OF_INDEX,

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice, zip_longest
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
@@ -22,6 +23,8 @@ from app.models.webhook import PENDING
 
 HELD_FOR = timedelta(seconds=60)
 """So long a claim holds: one exchange, and time for a slow machine or clock."""
+_OF_ONE = 8
+"""So much of one webhook is looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +56,18 @@ class WebhookClaims:
         self._clock = clock
 
     def due(self, *, limit: int) -> list[Due]:
-        """Return what could be tried now: each webhook's first, then each one's second…"""
+        """Return some of what could be tried now: each webhook's first, then each one's second…"""
         with self._database.reading() as tx:
-            rows = tx.execute(_in_turn(self._clock.now(), limit))
-            return [
-                Due(id=row.id, webhook_id=row.webhook_id, failing=row.failing_since is not None)
-                for row in rows
+            now = self._clock.now()
+            queues = [
+                [
+                    Due(id=one, webhook_id=webhook.id, failing=webhook.failing_since is not None)
+                    for one in tx.scalars(_first(webhook.id, now))
+                ]
+                for webhook in tx.execute(_busy(now, limit))
             ]
+        in_turn = (one for turn in zip_longest(*queues) for one in turn if one is not None)
+        return list(islice(in_turn, limit))
 
     def take(self, chosen: Sequence[Due]) -> dict[uuid.UUID, Claim]:
         """Claim these, as far as no other worker was faster; return the claims by delivery."""
@@ -112,28 +120,22 @@ def _comes_before() -> sa.Exists:
     )
 
 
-def _in_turn(now: datetime, limit: int) -> sa.Select[uuid.UUID, str, datetime | None]:
-    turn = sa.func.row_number().over(
-        partition_by=WebhookDelivery.webhook_id,
-        order_by=(WebhookDelivery.due_at, WebhookDelivery.event_id, WebhookDelivery.id),
+def _busy(now: datetime, limit: int) -> sa.Select[str, datetime | None]:
+    """Select webhooks that are on and have something due, any of them first."""
+    something = sa.exists().where(
+        WebhookDelivery.webhook_id == Webhook.id, PENDING, WebhookDelivery.due_at <= now
     )
-    due = (
-        sa.select(
-            WebhookDelivery.id,
-            WebhookDelivery.webhook_id,
-            WebhookDelivery.due_at,
-            Webhook.failing_since,
-            turn.label("turn"),
-        )
-        .join(Webhook, Webhook.id == WebhookDelivery.webhook_id)
-        .where(_can_go(now), Webhook.active)
-        .subquery()
+    busy = sa.select(Webhook.id, Webhook.failing_since).where(Webhook.active, something)
+    return busy.order_by(sa.func.random()).limit(limit)
+
+
+def _first(webhook_id: str, now: datetime) -> sa.Select[uuid.UUID]:
+    """Select what can go to a webhook; of a long queue only its beginning is read."""
+    can = sa.select(WebhookDelivery.id).where(
+        WebhookDelivery.webhook_id == webhook_id, _can_go(now)
     )
-    return (
-        sa.select(due.c.id, due.c.webhook_id, due.c.failing_since)
-        .order_by(due.c.turn, due.c.due_at, due.c.id)
-        .limit(limit)
-    )
+    in_order = (WebhookDelivery.due_at, WebhookDelivery.event_id, WebhookDelivery.id)
+    return can.order_by(*in_order).limit(_OF_ONE)
 
 
 def _nobody_s(tx: Session, ids: Sequence[uuid.UUID], now: datetime) -> Sequence[uuid.UUID]:

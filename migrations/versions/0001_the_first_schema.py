@@ -1010,7 +1010,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "ix_webhook_deliveries_pending",
-            ["due_at", "id"],
+            ["webhook_id", "due_at", "event_id", "id"],
             unique=False,
             sqlite_where=sa.text("status IN ('waiting', 'sending')"),
             postgresql_where=sa.text("status IN ('waiting', 'sending')"),
