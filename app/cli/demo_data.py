@@ -23,6 +23,7 @@ from app.models import (
     ApiKey,
     Application,
     Door,
+    DuoClient,
     Environment,
     Organization,
     Role,
@@ -38,6 +39,7 @@ DOMAIN = "harbor"
 APPLICATION, SHOP = "Harbor Notes", "Harbor Shop"
 API_KEY, V1_KEY = "Demo", "Demo of API v1"
 CHANNELS = ("email", "sms", "dual")
+WIKI = "Harbor Wiki"
 COUNTRIES = ("FR", "GB")
 """Of the people's phone numbers."""
 ADMINISTRATOR = ("nadia@harbor.example", "Nadia Benali")
@@ -70,6 +72,7 @@ def command(as_json: bool) -> None:
         "application": _pair(answer["application"]),
         "redirect_uri": answer["application"]["redirect_uri"],
         "oidc": _pair(answer["oidc"]),
+        "duo": " ".join(answer["duo"].values()),
         "users": [user["email"] for user in answer["users"]],
         "administrator": " ".join(answer["administrator"].values()),
     }
@@ -115,6 +118,7 @@ def _make(wired: Services, tx: Session) -> dict[str, Any]:
             for user in users
         ],
         "administrator": administrator,
+        "duo": _duo_client(wired, tx, organization),
     }
 
 
@@ -152,6 +156,28 @@ def _oidc_client(wired: Services, tx: Session) -> tuple[Application, str]:
         shop.organizations = [organization]
         wired.oidc_clients.register(tx, shop)
     return shop, secret
+
+
+def _duo_client(wired: Services, tx: Session, organization: Organization) -> dict[str, str]:
+    """Return what an SDK of Duo is set up with, by the names of its settings."""
+    uri = _redirect_uri(wired)
+    client = tx.scalar(
+        sa.select(DuoClient)
+        .join(DuoClient.application)
+        .where(Application.name == WIKI, Application.deleted_at.is_(None))
+    )
+    if client is None:
+        made = wired.duo_clients.create(tx, OPERATOR, organization, name=WIKI, redirect_uris=[uri])
+        client, secret = made.client, made.secret
+    else:
+        client.application.redirect_uris = [uri]
+        secret = wired.duo_clients.replace_secret(tx, OPERATOR, client.application)
+    return {
+        "host": wired.config.host,
+        "client_id": client.client_id,
+        "client_secret": secret,
+        "redirect_uri": uri,
+    }
 
 
 def _application(wired: Services, tx: Session, name: str, door: Door) -> tuple[Application, str]:

@@ -25,8 +25,9 @@ from app import config as settings
 from app.cli import gatehouse as root
 from app.config import Config
 from tests.actors import Administrator, Application, Backend, Browser, Phone, keep_secret
-from tests.conftest import ONE_DATABASE, PATIENCE, FixedClock, InProcess, environment_of
+from tests.conftest import ONE_DATABASE, PATIENCE, START, FixedClock, InProcess, environment_of
 from tests.web.api_v2.shapes import is_refused
+from tests.web.duo.sdks import PYTHON, Setting
 
 GATEHOUSE = Path(sys.executable).with_name("gatehouse")
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -286,7 +287,7 @@ def test_the_demo_data_has_its_exact_shape(operator: Operator, client_wire: InPr
     keep_all(demo)
     assert set(demo) == {
         *("base_url", "account_domain", "api_key", "organization", "application", "users"),
-        *("administrator", "v1_key", "oidc"),
+        *("administrator", "v1_key", "oidc", "duo"),
     }
     assert set(demo["administrator"]) == {"email", "password", "totp_secret"}
     assert demo["base_url"] == "http://localhost"
@@ -336,11 +337,32 @@ def test_the_demo_data_has_an_openid_connect_client(
     assert again["client_id"] == shop["client_id"]
 
 
+def test_the_demo_data_has_a_duo_client(operator: Operator, client_wire: InProcess) -> None:
+    first, again = operator.gets("demo-data"), operator.gets("demo-data")
+    for demo, status in ((first, 401), (again, 200)):
+        keep_all(demo)
+        made = demo["duo"]
+        assert list(made) == ["host", "client_id", "client_secret", "redirect_uri"]
+        on = Setting(
+            made["client_id"],
+            made["client_secret"],
+            f"http://{made['host']}",
+            made["redirect_uri"],
+            True,
+            START.timestamp(),
+        )
+        _, headers, body = PYTHON.checks_health(on)
+        told = client_wire.request("POST", "/oauth/v1/health_check", headers=headers, data=body)
+        assert told.status == status
+    assert again["duo"]["client_id"] == first["duo"]["client_id"]
+
+
 def keep_all(demo: dict[str, Any]) -> None:
     keep_secret(demo["api_key"]["client_secret"])
     keep_secret(demo["application"]["client_secret"])
     keep_secret(demo["v1_key"])
     keep_secret(demo["oidc"]["client_secret"])
+    keep_secret(demo["duo"]["client_secret"])
     keep_secret(demo["administrator"]["password"])
     keep_secret(demo["administrator"]["totp_secret"])
 
