@@ -24,6 +24,7 @@ from app.models import (
     Application,
     Door,
     DuoClient,
+    EntraConnection,
     Environment,
     Organization,
     Role,
@@ -32,12 +33,19 @@ from app.models import (
 from app.services import passwords
 from app.services.audit import OPERATOR
 from app.services.enrollment import Ground
+from app.services.entra_settings import EntraSettings
 from app.services.verification import Occasion
 from app.wiring import Services
 
 DOMAIN = "harbor"
 APPLICATION, SHOP = "Harbor Notes", "Harbor Shop"
 API_KEY, V1_KEY = "Demo", "Demo of API v1"
+ENTRA = "Microsoft Entra of Harbor"
+ENTRA_APP_ID, ENTRA_TENANT = (
+    "11111111-2222-4333-8444-555555555555",
+    "66666666-7777-4888-9999-000000000000",
+)
+"""Made up: nobody signs in by them, but the pages and addresses are there to be looked at."""
 CHANNELS = ("email", "sms", "dual")
 WIKI = "Harbor Wiki"
 COUNTRIES = ("FR", "GB")
@@ -119,6 +127,7 @@ def _make(wired: Services, tx: Session) -> dict[str, Any]:
         ],
         "administrator": administrator,
         "duo": _duo_client(wired, tx, organization),
+        "entra": _entra(wired, tx, organization),
     }
 
 
@@ -203,6 +212,31 @@ def _application(wired: Services, tx: Session, name: str, door: Door) -> tuple[A
         )
     found.redirect_uris = [uri]
     return found, wired.applications.replace_secret(tx, OPERATOR, found)
+
+
+def _entra(wired: Services, tx: Session, organization: Organization) -> dict[str, str]:
+    """Connect a made-up directory, or return what there is."""
+    found = tx.scalar(
+        sa.select(EntraConnection)
+        .join(Application)
+        .where(
+            Application.name == ENTRA,
+            Application.organizations.any(Organization.id == organization.id),
+            Application.deleted_at.is_(None),
+        )
+    )
+    settings = EntraSettings(app_id=ENTRA_APP_ID, tenant_ids=[ENTRA_TENANT])
+    connection = found or wired.entra_connections.create(
+        tx, OPERATOR, organization, name=ENTRA, settings=settings
+    )
+    issuer = f"{wired.config.base_url}/entra/{connection.id}"
+    return {
+        "client_id": connection.application.client_id,
+        "discovery_url": f"{issuer}/.well-known/openid-configuration",
+        "reply_url": f"{issuer}/authorize",
+        "app_id": connection.app_id,
+        "tenant_id": connection.tenant_ids[0],
+    }
 
 
 def _api_key(wired: Services, tx: Session) -> tuple[ApiKey, str]:

@@ -115,14 +115,15 @@ class EntraConnections:
         lock(tx, EntraConnection.id, connection.id)
         before = _shown(connection)
         _set(connection, settings)
-        uri = addresses(connection.cloud).redirect_uri
+        uris = [addresses(connection.cloud).redirect_uri]
+        application = connection.application
         changes = ApplicationChanges(
-            name=name,
-            redirect_uris=[uri],
+            name=name if name != application.name else None,
+            redirect_uris=uris if uris != application.redirect_uris else None,
             methods=methods,
             creates_users=settings.creates_users,
         )
-        self._applications.update(tx, actor, connection.application, changes)
+        self._applications.update(tx, actor, application, changes)
         after = _shown(connection)
         changed = [field for field, value in after.items() if value != before[field]]
         if changed:

@@ -287,7 +287,7 @@ def test_the_demo_data_has_its_exact_shape(operator: Operator, client_wire: InPr
     keep_all(demo)
     assert set(demo) == {
         *("base_url", "account_domain", "api_key", "organization", "application", "users"),
-        *("administrator", "v1_key", "oidc", "duo"),
+        *("administrator", "v1_key", "oidc", "duo", "entra"),
     }
     assert set(demo["administrator"]) == {"email", "password", "totp_secret"}
     assert demo["base_url"] == "http://localhost"
@@ -661,6 +661,21 @@ def test_an_operator_rotates_and_deletes_applications(
     keep_all(again)
     assert again["application"]["client_id"] != client_id
     assert actors_of(again, client_wire)[1].asks(ada).status == 201
+
+
+def test_demo_data_connects_entra_and_a_second_run_keeps_that(
+    operator: Operator, client_wire: InProcess
+) -> None:
+    first = operator.gets("demo-data")
+    keep_all(first)
+    told = client_wire.request(
+        "GET", first["entra"]["discovery_url"].removeprefix(first["base_url"])
+    )
+    assert told.status == 200
+    assert told.json["authorization_endpoint"] == first["entra"]["reply_url"]
+    second = operator.gets("demo-data")
+    keep_all(second)
+    assert second["entra"] == first["entra"]
 
 
 def test_demo_data_makes_a_new_key_for_a_blocked_one(

@@ -12,6 +12,7 @@ from app.web.admin import (
     branding,
     desk,
     duo_applications,
+    entra_applications,
     gate,
     home,
     inbox,
@@ -44,6 +45,7 @@ from app.web.support.locale import speak
 
 __all__ = [
     "duo_applications",
+    "entra_applications",
     "oidc_applications",
     "passkeys",
     "provider_trials",

@@ -40,11 +40,18 @@ WAYS = (
         says="It has an SDK or a plug-in for Duo: change host, id and secret.",
         endpoint="admin_applications.new_duo",
     ),
+    Way(
+        door=Door.ENTRA,
+        name="Microsoft Entra",
+        says="Entra ID checks the password, and takes this gateway as an external MFA method.",
+        endpoint="admin_applications.new_entra",
+    ),
 )
 """In the order in which they are offered."""
 
 EDITS = {
     Door.OIDC: "admin_applications.edit_oidc",
     Door.DUO: "admin_applications.edit_duo",
+    Door.ENTRA: "admin_applications.edit_entra",
 }
 """Endpoints of forms that change an application, where it is not that of your own code."""

@@ -8,7 +8,7 @@ from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from app.errors import Invalid
+from app.errors import Invalid, NotFound
 from app.models import Application, Door
 from app.services.application_changes import ApplicationChanges
 from app.services.application_methods import named_methods
@@ -18,6 +18,7 @@ from app.web.admin.application_doors import EDITS, WAYS
 from app.web.admin.application_form import ApplicationForm, looked_at, taken
 from app.web.admin.desk import Seat, confirm, done, explain, noun, page, render
 from app.web.admin.duo_page import hand_over_duo, show_duo
+from app.web.admin.entra_page import show_entra
 from app.web.admin.oidc_page import show_oidc
 from app.web.admin.paging import PER_PAGE, number, pages
 from app.web.admin.secrets import Handover, ReplaceForm, hand_over
@@ -106,6 +107,8 @@ def show(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
         )
     if application.door is Door.DUO:
         return show_duo(tx, seat, application)
+    if application.door is Door.ENTRA:
+        return show_entra(tx, seat, application)
     base_url, organization = services().config.base_url, seat.organization
     return render(
         "admin/applications/show.html",
@@ -144,6 +147,8 @@ def edit(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
 def save(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
     """Change the name and the addresses."""
     application, form = _own(tx, seat, client_id), ApplicationForm()
+    if application.door is Door.ENTRA:  # it has a form of its own, which sets the address
+        raise NotFound("application")
     if not form.validate():
         return _form_page(seat, form, application, status=422)
     changes = ApplicationChanges(

@@ -16,6 +16,7 @@ from app.services.sending_rules import Rules
 from app.web.admin.messages.limit_words import NUMBERS
 from tests.actors import keep_secret
 from tests.conftest import Harbor
+from tests.entra import connected
 from tests.web.admin.production import has_account, has_webhook
 from tests.web.admin.test_walk import OF_TABLE, filled, ids_of, routes
 from tests.web.oidc.party import party
@@ -65,6 +66,7 @@ def furnish(harbor: Harbor) -> dict[str, str]:
         "application_id": own.client_id,
         "key": key.client_id,
         "duo": duo_application(harbor),
+        "entra": connected(harbor, name="Harbor Entra").client_id,
         "invited": bo,
         "oidc": party(harbor).client_id,
         "suspended": cleo,
@@ -128,6 +130,7 @@ def addresses(
     others = {
         "admin_applications.edit_oidc": {"client_id": ids["oidc"]},
         "admin_applications.edit_duo": {"client_id": ids["duo"]},
+        "admin_applications.edit_entra": {"client_id": ids["entra"]},
         "admin_user.ask_invite": {"user_id": ids["invited"]},
         "admin_user.ask_withdraw_invitation": {"user_id": ids["invited"]},
         "admin_user.ask_lift": {"user_id": ids["suspended"]},

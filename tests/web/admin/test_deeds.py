@@ -23,6 +23,7 @@ from app.models import (
     AuthenticatorStatus,
     DeliveryStatus,
     DuoClient,
+    EntraConnection,
     Event,
     ImportJob,
     Invitation,
@@ -40,6 +41,7 @@ from app.web.admin.messages.limit_words import NUMBERS
 from tests.actors import Administrator as Person
 from tests.actors import Page, Reply, keep_secret
 from tests.conftest import ONE_DATABASE, PASSWORD, FixedClock, Harbor
+from tests.entra import APP_ID, TENANT
 from tests.providers.servers import Post, post
 from tests.web.admin.furniture import trusted_browser
 from tests.web.admin.production import PASSWORD as MAIL_PASSWORD
@@ -355,6 +357,28 @@ DEEDS = [
         "/applications/{duo}/edit/duo",
         "application:updated",
         fields={"name": "VPN of Harbor", "redirect_uris": "https://vpn.example/duo"},
+    ),
+    deed(
+        "admin_applications.create_entra",
+        "/applications/new/entra",
+        "application:created",
+        fields={
+            "name": "Entra of Harbor",
+            "cloud": "global",
+            "app_id": APP_ID,
+            "tenant_ids": TENANT,
+        },
+    ),
+    deed(
+        "admin_applications.save_entra",
+        "/applications/{entra}/edit/entra",
+        "entra_connection:changed",
+        fields={
+            "name": "Entra of Harbor",
+            "cloud": "global",
+            "app_id": TENANT,
+            "tenant_ids": TENANT,
+        },
     ),
     deed("admin_applications.delete", "/applications/{logs}/delete", "application:deleted"),
     deed(
@@ -720,6 +744,7 @@ class Day:
                 Administrator.email == "ines@harbor.example"
             ),
             "key": sa.select(ApiKey.id).where(ApiKey.name == "Nightly"),
+            "entra": sa.select(EntraConnection.application_id),
             "logs": sa.select(Application.id).where(
                 Application.name.in_(["Harbor Logs", "Logs of Harbor"])
             ),
