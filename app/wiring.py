@@ -38,6 +38,7 @@ from app.services.contact_notices import ContactNotices
 from app.services.contacts import Contacts
 from app.services.cryptr_entries import CryptrEntries
 from app.services.cryptr_tokens import CryptrTokens
+from app.services.cryptr_trials import CryptrTrials
 from app.services.delivery import Delivery
 from app.services.directory import Directory
 from app.services.duo_answers import DuoAnswers
@@ -212,6 +213,7 @@ class Services:
     arrivals: Arrivals
     cryptr_entries: CryptrEntries
     cryptr_tokens: CryptrTokens
+    cryptr_trials: CryptrTrials
     visits: Visits
     means: Means
     visit_browsers: VisitBrowsers
@@ -361,6 +363,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         visits,
         means,
     )
+    cryptr_tokens = CryptrTokens(config, clock, signing_keys, authorization_codes)
     unsure_sessions = UnsureSessions(clock, visits, limits)
     visit_passkeys = VisitPasskeys(means, passkeys, verifications, visits)
     headless = Headless(
@@ -422,8 +425,9 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             unsure_sessions,
             audit,
         ),
-        cryptr_entries=CryptrEntries(config, applications, subjects),
-        cryptr_tokens=CryptrTokens(config, clock, signing_keys, authorization_codes),
+        cryptr_entries=CryptrEntries(config, applications, subjects, audit),
+        cryptr_tokens=cryptr_tokens,
+        cryptr_trials=CryptrTrials(config, vault, trials, gateway_sessions, cryptr_tokens, audit),
         oidc_clients=oidc_clients,
         client_authentication=ClientAuthentication(
             config, clock, applications, oidc_clients, seen_tokens

@@ -83,7 +83,11 @@ class Arrivals:
 
     def can_mail(self, tx: Session, entry: Entry) -> bool:
         """Tell whether links may be mailed to users of an organization at all."""
-        return entry.by_link and "email" in self._accounts.carried(tx, entry.organization)
+        return entry.by_link and self.mails(tx, entry.organization)
+
+    def mails(self, tx: Session, organization: Organization) -> bool:
+        """Tell whether an organization has anybody who carries e-mail."""
+        return "email" in self._accounts.carried(tx, organization)
 
     def begin(self, tx: Session, actor: Actor, entry: Entry, email: str) -> Arrived:
         """Note that a browser says it is this user's, and mail a link if it may be."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,9 @@ from sqlalchemy.orm import Session
 from app.config import Config
 from app.errors import NotFound, Refusal
 from app.models import Application, CryptrClient, Door, Organization
+from app.services.application_reach import own_to
 from app.services.applications import Applications
-from app.services.audit import Actor
+from app.services.audit import Actor, Audit, EventKind
 from app.services.gateway_sessions import origin_of
 from app.services.subjects import Subjects
 
@@ -63,10 +65,13 @@ class Misdirected(Exception):
 class CryptrEntries:
     """Reads the query of the gateway redirect, and keeps the settings of its applications."""
 
-    def __init__(self, config: Config, applications: Applications, subjects: Subjects) -> None:
+    def __init__(
+        self, config: Config, applications: Applications, subjects: Subjects, audit: Audit
+    ) -> None:
         self._account_domain = config.account_domain
         self._applications = applications
         self._subjects = subjects
+        self._audit = audit
 
     def create(
         self, tx: Session, actor: Actor, *, identifies_by_link: bool = True, **application: Any
@@ -87,6 +92,27 @@ class CryptrEntries:
     def settings(self, tx: Session, application: Application) -> CryptrClient:
         """Return what holds for an application of this door."""
         return tx.get_one(CryptrClient, application.id)
+
+    def change(
+        self, tx: Session, actor: Actor, application: Application, *, identifies_by_link: bool
+    ) -> None:
+        """Change how users of an application are identified."""
+        settings = self.settings(tx, application)
+        if settings.identifies_by_link == identifies_by_link:
+            return
+        settings.identifies_by_link = identifies_by_link
+        owners: set[uuid.UUID | None] = {*own_to(application)}
+        for organization_id in owners or {None}:
+            self._audit.record(
+                tx,
+                EventKind.APPLICATION_UPDATED,
+                actor,
+                organization_id=organization_id,
+                application_id=application.id,
+                client_id=application.client_id,
+                name=application.name,
+                changed="identifies_by_link",
+            )
 
     def read(self, tx: Session, account_domain: str, query: Mapping[str, str]) -> Entry:
         """Return what the query asks.

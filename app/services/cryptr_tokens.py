@@ -29,7 +29,7 @@ from app.services.gateway_sessions import origin_of
 from app.services.signing_keys import LONGEST_SECONDS, SigningKeys
 from app.services.tokens import claims_of
 
-_TYP = "JWT"
+TOKEN_TYP = "JWT"  # noqa: S105
 _PROVIDER = "gatehouse"
 _STATED = ("jti", "auth_time", "acr", "amr", "mfa_method", "status")
 
@@ -124,7 +124,7 @@ class CryptrTokens:
             **_common(session),
         }
         access = {**common, "jti": str(uuid.uuid4()), "jtt": "access"}
-        access_token = jose.sign(access, typ=_TYP, key=signer, issuer=issuer)
+        access_token = jose.sign(access, typ=TOKEN_TYP, key=signer, issuer=issuer)
         identity = {
             **common,
             **_identity(session, claims_of(result)),
@@ -136,7 +136,7 @@ class CryptrTokens:
             scope=session.asked["scope"],
             expires_at=expires_at,
             access_token=access_token,
-            id_token=jose.sign(identity, typ=_TYP, key=signer, issuer=issuer),
+            id_token=jose.sign(identity, typ=TOKEN_TYP, key=signer, issuer=issuer),
             refresh_token=f"{session.user.organization.domain}.{new_token()}",
         )
 

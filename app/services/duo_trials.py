@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import sqlalchemy as sa
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
 
 from app import jose
 from app.clock import Clock
@@ -18,7 +17,6 @@ from app.models import (
     GatewaySession,
     Organization,
     ResponseType,
-    User,
 )
 from app.services.audit import Actor, Audit, EventKind
 from app.services.duo_clients import DuoClients
@@ -109,8 +107,8 @@ class DuoTrials:
         Returns:
             None if this administrator's session has begun no such trial.
         """
-        session = self._session(tx, application, state)
-        if session is None or not self._gateway_sessions.is_trial(session):
+        session = self._trials.session(tx, application, state)
+        if session is None:
             return None
         bound = _bound(by, application, session.asked["nonce"])
         if not self._vault.matches(bound, session.state, purpose=_STATE):
@@ -165,20 +163,6 @@ class DuoTrials:
             passed=now.timestamp() < claims["exp"] + LEEWAY.total_seconds(),
             wanted=f"after {now:%H:%M:%S} UTC",
             found=f"{datetime.fromtimestamp(claims['exp'], UTC):%H:%M:%S} UTC",
-        )
-
-    def _session(self, tx: Session, application: Application, state: str) -> GatewaySession | None:
-        return tx.scalar(
-            sa.select(GatewaySession)
-            .where(
-                GatewaySession.application_id == application.id,
-                GatewaySession.state == state.replace("\0", ""),
-                GatewaySession.found(),
-            )
-            .options(
-                joinedload(GatewaySession.user).joinedload(User.organization),
-                joinedload(GatewaySession.application),
-            )
         )
 
 

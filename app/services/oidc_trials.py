@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
-import sqlalchemy as sa
 from authlib.oauth2.rfc7636.challenge import create_s256_code_challenge
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
 
 from app import jose
 from app.clock import Clock
@@ -123,12 +122,11 @@ class OidcTrials:
         Returns:
             None if this administrator's session has begun no such trial.
         """
-        session = self._session(tx, application, state)
+        session = self._trials.session(tx, application, state)
         if session is None:
             return None
         bound = _bound(by, application, session.nonce or "")
-        known = self._vault.matches(bound, session.state, purpose=_STATE)
-        if not (known and self._gateway_sessions.is_trial(session)):
+        if not self._vault.matches(bound, session.state, purpose=_STATE):
             return None
         status = self._gateway_sessions.status(session)
         if not code:
@@ -187,20 +185,6 @@ class OidcTrials:
             passed=now.timestamp() < claims["exp"] + LEEWAY_SECONDS,
             wanted=f"after {now:%H:%M:%S} UTC",
             found=f"{datetime.fromtimestamp(claims['exp'], UTC):%H:%M:%S} UTC",
-        )
-
-    def _session(self, tx: Session, application: Application, state: str) -> GatewaySession | None:
-        return tx.scalar(
-            sa.select(GatewaySession)
-            .where(
-                GatewaySession.application_id == application.id,
-                GatewaySession.state == state,
-                GatewaySession.found(),
-            )
-            .options(
-                joinedload(GatewaySession.user).joinedload(User.organization),
-                joinedload(GatewaySession.application),
-            )
         )
 
     def _verifier(self, nonce: str) -> str:

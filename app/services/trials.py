@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy.orm import Session
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, joinedload
 
 from app import jose
 from app.clock import Clock
@@ -135,6 +136,23 @@ class Trials:
             name=application.name,
         )
         return opened.url
+
+    def session(self, tx: Session, application: Application, state: str) -> GatewaySession | None:
+        """Return the trial's session that a browser came back from with this `state`."""
+        session = tx.scalar(
+            sa.select(GatewaySession)
+            .where(
+                GatewaySession.application_id == application.id,
+                GatewaySession.state == state.replace("\0", ""),  # PostgreSQL takes none
+                GatewaySession.found(),
+            )
+            .options(
+                joinedload(GatewaySession.user).joinedload(User.organization),
+                joinedload(GatewaySession.application),
+            )
+        )
+        trial = session is not None and self._gateway_sessions.is_trial(session)
+        return session if trial else None
 
     def user(self, tx: Session, organization: Organization, email: str) -> User:
         """Return the user with whom an application is tried.

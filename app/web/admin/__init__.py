@@ -10,6 +10,7 @@ from app.web.admin import (
     applications,
     audit,
     branding,
+    cryptr_applications,
     desk,
     duo_applications,
     entra_applications,
@@ -44,6 +45,7 @@ from app.web.admin.messages import channels, limits, log, provider_trials, provi
 from app.web.support.locale import speak
 
 __all__ = [
+    "cryptr_applications",
     "duo_applications",
     "entra_applications",
     "oidc_applications",

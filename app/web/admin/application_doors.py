@@ -46,6 +46,12 @@ WAYS = (
         says="Entra ID checks the password, and takes this gateway as an external MFA method.",
         endpoint="admin_applications.new_entra",
     ),
+    Way(
+        door=Door.CRYPTR,
+        name="Cryptr’s SPA SDK",
+        says="It runs in the browser with @cryptr/cryptr-spa-js: change address and client id.",
+        endpoint="admin_applications.new_cryptr",
+    ),
 )
 """In the order in which they are offered."""
 
@@ -53,5 +59,6 @@ EDITS = {
     Door.OIDC: "admin_applications.edit_oidc",
     Door.DUO: "admin_applications.edit_duo",
     Door.ENTRA: "admin_applications.edit_entra",
+    Door.CRYPTR: "admin_applications.edit_cryptr",
 }
 """Endpoints of forms that change an application, where it is not that of your own code."""

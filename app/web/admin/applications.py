@@ -16,6 +16,7 @@ from app.services.roles import Action
 from app.web.admin import recipes
 from app.web.admin.application_doors import EDITS, WAYS
 from app.web.admin.application_form import ApplicationForm, looked_at, taken
+from app.web.admin.cryptr_page import show_cryptr
 from app.web.admin.desk import Seat, confirm, done, explain, noun, page, render
 from app.web.admin.duo_page import hand_over_duo, show_duo
 from app.web.admin.entra_page import show_entra
@@ -26,6 +27,14 @@ from app.web.support import services
 from app.web.support.headers import allow_requests
 
 blueprint = noun("applications")
+
+_SHOWS = {
+    Door.OIDC: show_oidc,
+    Door.DUO: show_duo,
+    Door.ENTRA: show_entra,
+    Door.CRYPTR: show_cryptr,
+}
+"""Pages of applications that speak another protocol than our own API."""
 
 
 @blueprint.get("")
@@ -97,18 +106,12 @@ def show(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
     """Show what the other side needs; of the operator's application, what it is."""
     application = services().applications.serving(tx, seat.organization, str(client_id))
     methods = taken(application)
-    if application.door is Door.OIDC and services().applications.is_own(
-        application, seat.organization
-    ):
-        return show_oidc(tx, seat, application)
     if not services().applications.is_own(application, seat.organization):
         return render(
             "admin/applications/shared.html", seat, application=application, methods=methods
         )
-    if application.door is Door.DUO:
-        return show_duo(tx, seat, application)
-    if application.door is Door.ENTRA:
-        return show_entra(tx, seat, application)
+    if application.door in _SHOWS:
+        return _SHOWS[application.door](tx, seat, application)
     base_url, organization = services().config.base_url, seat.organization
     return render(
         "admin/applications/show.html",

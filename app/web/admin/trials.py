@@ -11,9 +11,10 @@ from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
 from wtforms import EmailField
 
-from app.errors import Invalid, Refusal
+from app.errors import Invalid, NotFound, Refusal
 from app.jose import Claims
 from app.models import Application, Door
+from app.services.cryptr_trials import CryptrTrials
 from app.services.duo_trials import DuoTrials
 from app.services.oidc_trials import OidcTrials
 from app.services.roles import Action
@@ -102,17 +103,25 @@ def _finished(tx: Session, seat: Seat, application: Application) -> Tried | None
     )
 
 
-def _trials(application: Application) -> Trials | OidcTrials | DuoTrials:
+def _trials(application: Application) -> Trials | OidcTrials | DuoTrials | CryptrTrials:
     return services().trials if application.door is Door.REST else _token_trials(application)
 
 
-def _token_trials(application: Application) -> OidcTrials | DuoTrials:
-    is_oidc = application.door is Door.OIDC
-    return services().oidc_trials if is_oidc else services().duo_trials
+def _token_trials(application: Application) -> OidcTrials | DuoTrials | CryptrTrials:
+    of_door: dict[Door, OidcTrials | DuoTrials | CryptrTrials] = {
+        Door.OIDC: services().oidc_trials,
+        Door.DUO: services().duo_trials,
+        Door.CRYPTR: services().cryptr_trials,
+    }
+    return of_door[application.door]
 
 
 def _find(tx: Session, seat: Seat, client_id: uuid.UUID) -> Application:
-    return services().applications.serving(tx, seat.organization, str(client_id))
+    """Return an application that can be tried; users of Entra's come with Entra's word alone."""
+    found = services().applications.serving(tx, seat.organization, str(client_id))
+    if found.door is Door.ENTRA:
+        raise NotFound("application")
+    return found
 
 
 def _ask(

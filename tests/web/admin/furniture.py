@@ -67,6 +67,7 @@ def furnish(harbor: Harbor) -> dict[str, str]:
         "key": key.client_id,
         "duo": duo_application(harbor),
         "entra": connected(harbor, name="Harbor Entra").client_id,
+        "board": cryptr_application(harbor),
         "invited": bo,
         "oidc": party(harbor).client_id,
         "suspended": cleo,
@@ -110,6 +111,20 @@ def duo_application(harbor: Harbor) -> str:
         return str(made.client.application_id)
 
 
+def cryptr_application(harbor: Harbor) -> str:
+    """Register one that uses Cryptr's SPA SDK, and return its id."""
+    with harbor.services.database.writing() as tx:
+        made = harbor.services.cryptr_entries.create(
+            tx,
+            OPERATOR,
+            environment=harbor.organization.environment,
+            name="Harbor Board",
+            redirect_uris=["https://board.example/callback"],
+            organizations=[harbor.organization],
+        )
+        return made.client_id
+
+
 def trusted_browser(harbor: Harbor) -> TrustedBrowser:
     """Return a browser that Ada trusts."""
     now = harbor.clock.now()
@@ -131,6 +146,7 @@ def addresses(
         "admin_applications.edit_oidc": {"client_id": ids["oidc"]},
         "admin_applications.edit_duo": {"client_id": ids["duo"]},
         "admin_applications.edit_entra": {"client_id": ids["entra"]},
+        "admin_applications.edit_cryptr": {"client_id": ids["board"]},
         "admin_user.ask_invite": {"user_id": ids["invited"]},
         "admin_user.ask_withdraw_invitation": {"user_id": ids["invited"]},
         "admin_user.ask_lift": {"user_id": ids["suspended"]},

@@ -21,6 +21,7 @@ from app.models import (
     Application,
     Authenticator,
     AuthenticatorStatus,
+    CryptrClient,
     DeliveryStatus,
     DuoClient,
     EntraConnection,
@@ -345,6 +346,19 @@ DEEDS = [
         "application:tried",
         "gateway_session:opened",
         fields={"email": "bo@harbor.example"},
+    ),
+    deed(
+        "admin_applications.create_cryptr",
+        "/applications/new/cryptr",
+        "application:created",
+        fields={"name": "Board", "redirect_uris": "https://board.example/callback"},
+    ),
+    deed(
+        "admin_applications.save_cryptr",
+        "/applications/{board}/edit/cryptr",
+        "application:updated",
+        "application:updated",
+        fields={"name": "Board", "redirect_uris": "https://board.example/back"},
     ),
     deed(
         "admin_applications.create_duo",
@@ -750,6 +764,7 @@ class Day:
             ),
             "shop": sa.select(Application.id).where(Application.name == "Shop"),
             "duo": sa.select(DuoClient.application_id),
+            "board": sa.select(CryptrClient.application_id),
             "webhook": sa.select(Webhook.id),
             "delivery": sa.select(WebhookDelivery.id),
             "account": accounts.where(
