@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from tests.web.entra.conftest import connected
 
 from app.models import Application, CryptrClient, Door, Event, Role
 from tests.actors import Administrator
 from tests.conftest import Harbor
+from tests.entra import connected
 
 ADA = "ada@harbor.example"
 URI = "https://board.example/callback"
