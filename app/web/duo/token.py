@@ -16,9 +16,13 @@ _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 def token() -> ResponseReturnValue:
     """Return the ID token of a visit that ended well, once."""
     if given("grant_type") != "authorization_code":
-        raise _refused("unsupported_grant_type", "grant_type has to be authorization_code.")
+        raise Refusal(
+            "unsupported_grant_type", "grant_type has to be authorization_code.", status=400
+        )
     if given("client_assertion_type") != _ASSERTION:
-        raise _refused("invalid_request", f"client_assertion_type has to be {_ASSERTION}.")
+        raise Refusal(
+            "invalid_request", f"client_assertion_type has to be {_ASSERTION}.", status=400
+        )
     code, redirect_uri = given("code"), given("redirect_uri")
     with services().database.writing() as tx:
         proved = prove(tx, "token")
@@ -27,10 +31,11 @@ def token() -> ResponseReturnValue:
             tx, by, proved, code=code, redirect_uri=redirect_uri
         )
     if granted is None:  # the assertion and the record of a second use stay
-        raise _refused(
+        raise Refusal(
             "invalid_grant",
             "The code is not this client's, was used, is older than a minute, or was issued for "
             "another redirect_uri.",
+            status=400,
         )
     return jsonify(
         id_token=granted.id_token,
@@ -38,7 +43,3 @@ def token() -> ResponseReturnValue:
         expires_in=granted.lasts,
         token_type="Bearer",  # noqa: S106  (RFC 6750)
     )
-
-
-def _refused(code: str, detail: str) -> Refusal:
-    return Refusal(code, detail, status=400)

@@ -431,6 +431,17 @@ ELSEWHERE = {
     **dict.fromkeys(
         ("delivery_pending", "webhook_off"), "what went to a webhook is in the admin area"
     ),
+    **dict.fromkeys(
+        (
+            "invalid_client",
+            "invalid_grant",
+            "organization_unknown",
+            "request_used",
+            "unsupported_grant_type",
+            "user_ambiguous",
+        ),
+        "other protocols have words of their own",
+    ),
     "too_early": "a vendor reports of a message",
     "domain_taken": "the command line alone lets somebody choose a domain",
     "next_key_too_young": "keys are rotated on the command line",
