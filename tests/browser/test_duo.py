@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -18,6 +21,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The HMAC key is:Warning"),
 ]
 ADA = "ada@harbor.example"
+
+
+GUIDE = Path(__file__).parents[2] / "docs/duo.md"
 
 
 @pytest.fixture
@@ -44,6 +50,29 @@ def confirms(stage: Stage, page: Page, address: str, code: str) -> dict[str, str
     page.get_by_role("button", name="Confirm code").click()
     expect(page.get_by_role("heading", name="Back at the notes")).to_be_visible()
     return dict(parse_qsl(urlsplit(page.url).query))
+
+
+def test_the_guide_s_shortest_example_works_as_it_stands(tls_stage: Stage, sdk: Client) -> None:
+    """But for its values, and for whose certificates count here."""
+    [block] = re.findall(r"^```py\n(.*?)^```$", GUIDE.read_text(), re.M | re.S)
+    for written, ours in (
+        ('"mfa.example.com"', repr(sdk._api_host)),
+        ('"https://wiki.example.com/duo/back")', f"{sdk._redirect_uri!r}, duo_certs=CERTIFICATES)"),
+        ("ada@example.com", ADA),
+    ):
+        assert written in block
+        block = block.replace(written, ours)
+    going, coming = block.split("\n# at the redirect address")
+    told: dict[str, Any] = {
+        "CLIENT_ID": sdk._client_id,
+        "CLIENT_SECRET": sdk._client_secret,
+        "CERTIFICATES": sdk._duo_certs,
+    }
+    phone, page = tls_stage.harbor.enrolls(), tls_stage.opens_browser()
+    exec(compile(going, "docs/duo.md", "exec"), told)  # noqa: S102
+    back = confirms(tls_stage, page, told["address"], tls_stage.code(phone))
+    assert back["state"] == told["state"]
+    exec(compile(f"#{coming}", "docs/duo.md", "exec"), told | {"duo_code": back["duo_code"]})  # noqa: S102
 
 
 def test_the_unmodified_sdk_completes_and_refuses_what_it_should(
