@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from base64 import b64encode, urlsafe_b64encode
 from datetime import datetime
@@ -102,6 +104,15 @@ def sign(claims: Claims, *, typ: str, key: PrivateKey, issuer: str | None = None
     if issuer is not None:
         header["iss"] = issuer
     return jwt.encode(header, claims, key, algorithms=list(ALGORITHMS), registry=_REGISTRY)
+
+
+def half_hash(text: str) -> str:
+    """Return the left half of a digest, as `at_hash` and `c_hash` are made.
+
+    Source: OpenID Connect Core sections 3.1.3.6 and 3.3.2.11.
+    """
+    half = hashlib.sha256(text.encode("ascii")).digest()[:16]
+    return base64.urlsafe_b64encode(half).rstrip(b"=").decode()
 
 
 def header(token: str) -> Claims:

@@ -8,14 +8,13 @@ stays signed in is the application's affair, so what stands in its place is neve
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from authlib.oauth2.rfc7636.challenge import create_s256_code_challenge
 from sqlalchemy.orm import Session
 
 from app import jose
@@ -129,8 +128,8 @@ class CryptrTokens:
             **common,
             **_identity(session, claims_of(result)),
             "nonce": wanted.nonce,
-            "at_hash": _half(access_token),
-            "c_hash": _half(wanted.code),
+            "at_hash": jose.half_hash(access_token),
+            "c_hash": jose.half_hash(wanted.code),
         }
         return Issued(
             scope=session.asked["scope"],
@@ -174,7 +173,7 @@ def _identity(session: GatewaySession, stated: jose.Claims) -> jose.Claims:
 
 def _belongs(session: GatewaySession, result: Result, wanted: Exchange) -> bool:
     """Tell whether all that came with a code is of the session that it ends (RFC 7636 4.6)."""
-    challenge = _base64url(hashlib.sha256(wanted.code_verifier.encode()).digest())
+    challenge: str = create_s256_code_challenge(wanted.code_verifier)
     pairs = (
         (challenge, session.asked["code_challenge"]),
         (wanted.organization_domain, session.user.organization.domain),
@@ -183,12 +182,3 @@ def _belongs(session: GatewaySession, result: Result, wanted: Exchange) -> bool:
         (wanted.client_state, session.state or ""),
     )
     return all(hmac.compare_digest(given.encode(), ours.encode()) for given, ours in pairs)
-
-
-def _half(token: str) -> str:
-    """Return the left half of a token's digest (OpenID Connect Core 3.1.3.6)."""
-    return _base64url(hashlib.sha256(token.encode()).digest()[:16])
-
-
-def _base64url(value: bytes) -> str:
-    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()

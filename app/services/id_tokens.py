@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 from dataclasses import dataclass, field
 
@@ -99,7 +97,7 @@ class IdTokens:
             "exp": now + LONGEST_SECONDS,
             "iat": now,
             **said(session, result),
-            "at_hash": _half_hash(access_token),
+            "at_hash": jose.half_hash(access_token),
         }
         return jose.sign(claims, typ=ID_TOKEN_TYP, key=self._keys.signer(tx, KeyUse.ID_TOKEN))
 
@@ -121,9 +119,3 @@ def _fits(session: GatewaySession, brought: Exchange) -> bool:
         return False
     made: str = create_s256_code_challenge(verifier)
     return hmac.compare_digest(made, challenge)
-
-
-def _half_hash(token: str) -> str:
-    """Return the left half of a token's hash (OpenID Connect Core section 3.1.3.6)."""
-    half = hashlib.sha256(token.encode("ascii")).digest()[:16]
-    return base64.urlsafe_b64encode(half).rstrip(b"=").decode()
