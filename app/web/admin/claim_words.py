@@ -10,7 +10,7 @@ HEADER = {
 
 CLAIMS = {
     "iss": "Who says so: the address of this gateway.",
-    "aud": "For whom: the client_id of the application.",
+    "aud": "For whom: the application, by its client_id or the origin of its pages.",
     "sub": "About whom: the id of the user.",
     "exp": "Until when it may be used: a result for two minutes, an ID token for an hour.",
     "iat": "When it was issued.",
@@ -29,6 +29,19 @@ CLAIMS = {
     "preferred_username": "The name that the application sent, as it wrote it.",
     "auth_result": "Always allow: without it there is no token.",
     "auth_context": "What is known of the visit: method, browser, address.",
+    "jtt": "Kind of token: openid for this one, access for the other.",
+    "cid": "The client_id of the application.",
+    "client_id": "The same.",
+    "tnt": "Organization of the user.",
+    "scp": "What the application asked and may have.",
+    "scope": "The same.",
+    "c_hash": "Ties the code that was exchanged to this token.",
+    "email": "The user’s address.",
+    "email_verified": "Whether a link was read in that mailbox on the way.",
+    "phone_number_verified": "Numbers are not looked at on this way.",
+    "profile": "What is kept of the user.",
+    "meta_data": "Always empty here.",
+    "identities": "Who identified the user, and when.",
     "recovery_code_used": "Whether a recovery code stood in for a lost method.",
 }
 
