@@ -18,7 +18,7 @@ from app.cli.desk import (
     told_moment,
 )
 from app.errors import NotFound
-from app.models import Application, Environment
+from app.models import Application, Door, Environment
 from app.services.application_changes import ApplicationChanges
 from app.services.application_methods import NAMES, named_methods
 from app.services.audit import OPERATOR
@@ -146,7 +146,8 @@ def rotate(client_id: str, overlap: timedelta, as_json: bool) -> None:
     wired = services()
     with wired.database.writing() as tx:
         application = _find(wired, tx, client_id)
-        secret = wired.applications.replace_secret(tx, OPERATOR, application, overlap=overlap)
+        holds = wired.duo_clients if application.door is Door.DUO else wired.applications
+        secret = holds.replace_secret(tx, OPERATOR, application, overlap=overlap)
     answer = {
         "client_id": application.client_id,
         "client_secret": secret,
@@ -178,6 +179,7 @@ def _shown(application: Application) -> dict[str, Any]:
     return {
         "client_id": application.client_id,
         "name": application.name,
+        "protocol": application.door.value,
         "redirect_uris": application.redirect_uris,
         "organizations": application.served_domains,
         "vouches_for_first_factor": application.vouches_for_first_factor,

@@ -13,7 +13,7 @@ def group() -> None:
     """The keys that encrypt secrets at rest. Put a new one in front, restart, then rotate."""
 
 
-@group.command("new")
+@group.command("new", short_help="Make a key to put in front of the others.")
 @json_option
 def new(as_json: bool) -> None:
     """Make a key to put in front of the others, in GATEHOUSE_ENCRYPTION_KEYS or its file."""
@@ -25,7 +25,7 @@ def new(as_json: bool) -> None:
     click.echo(made)
 
 
-@group.command("rotate")
+@group.command("rotate", short_help="Encrypt anew what older keys encrypted.")
 @json_option
 def rotate(as_json: bool) -> None:
     """Encrypt anew, under the first key, what is encrypted under the others.
@@ -43,7 +43,7 @@ def rotate(as_json: bool) -> None:
         )
 
 
-@group.command("list")
+@group.command("list", short_help="List the keys, and what needs them.")
 @json_option
 def show(as_json: bool) -> None:
     """List the keys, and what still needs each of them."""

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.clock import Clock
 from app.crypto import Vault
 from app.db import lock, touched_one
-from app.errors import NotFound
+from app.errors import NotFound, Refusal
 from app.models import Application, Door, Environment, Organization
 from app.services.application_changes import ApplicationChanges, change
 from app.services.application_methods import checked_methods
@@ -183,10 +183,13 @@ class Applications:
 
         Raises:
             Invalid: the overlap is too long.
-            Refusal: `secret_replaced`, if it was another one by now.
+            Refusal: `secret_replaced`, if it was another one by now; `secret_not_replaceable`,
+                where its protocol knows another secret, or none.
         """
         if application.door is Door.DUO and secret is None:
-            raise ValueError("the secret of a Duo client is made by DuoClients, which keeps it")
+            raise _not_replaceable("The admin area replaces it.")
+        if application.door in {Door.ENTRA, Door.CRYPTR}:
+            raise _not_replaceable("It has none.")
         secret = self._credentials.replace(
             tx, application, overlap, instead_of=instead_of, secret=secret
         )
@@ -278,6 +281,14 @@ def _page(
     ordered = chosen.order_by(*order, Application.id)
     rows = tx.scalars(ordered.limit(per_page).offset((page - 1) * (per_page or 0)))
     return list(rows), total
+
+
+def _not_replaceable(instead: str) -> Refusal:
+    return Refusal(
+        "secret_not_replaceable",
+        f"This application’s protocol has no secret that is replaced here. {instead}",
+        status=409,
+    )
 
 
 def _one(tx: Session, chosen: sa.Select[Application], client_id: str) -> Application:

@@ -611,9 +611,16 @@ def test_an_operator_replaces_and_blocks_keys(operator: Operator, client_wire: I
     assert "blocked" in operator.fails("api-keys", "replace", made["client_id"])
 
 
+def of_our_own(operator: Operator) -> dict[str, Any]:
+    """Return the application of the demo that calls the REST API."""
+    listed = operator.gets("applications", "list")
+    [own] = [one for one in listed if one["protocol"] == "rest"]
+    return dict(own)
+
+
 def test_an_operator_says_which_methods_an_application_takes(operator: Operator) -> None:
     keep_all(operator.gets("demo-data"))
-    [listed] = operator.gets("applications", "list")
+    listed = of_our_own(operator)
     client_id = listed["client_id"]
     narrowed = operator.gets("applications", "methods", client_id, "email", "app")
     assert narrowed["methods"] == ["app", "email"]
@@ -631,10 +638,11 @@ def test_an_operator_rotates_and_deletes_applications(
     keep_all(demo)
     _, notes = actors_of(demo, client_wire)
     ada, client_id = demo["users"][0]["id"], notes.client_id
-    [listed] = operator.gets("applications", "list")
+    listed = of_our_own(operator)
     assert listed == {
         "client_id": client_id,
         "name": "Harbor Notes",
+        "protocol": "rest",
         "redirect_uris": [notes.redirect_uri],
         "organizations": None,
         "vouches_for_first_factor": False,
@@ -644,7 +652,7 @@ def test_an_operator_rotates_and_deletes_applications(
     for answer in ("yes", "no"):
         told = operator.gets("applications", "vouch", client_id, answer)
         assert told["vouches_for_first_factor"] is (answer == "yes")
-        assert operator.gets("applications", "list") == [told]
+        assert of_our_own(operator) == told
     rotated = operator.gets("applications", "rotate", client_id, "--overlap-seconds", "3600")
     fresh = replace(notes, client_secret=keep_secret(rotated["client_secret"]))
     assert [one.asks(ada).status for one in (notes, fresh)] == [201, 201]
@@ -654,13 +662,30 @@ def test_an_operator_rotates_and_deletes_applications(
 
     assert operator.gets("applications", "delete", client_id) == listed
     assert newest.asks(ada).status == 401
-    assert operator.gets("applications", "list") == []
-    assert operator.types("applications", "list").stdout == "There are no applications.\n"
     assert "application" in operator.fails("applications", "delete", client_id)
     again = operator.gets("demo-data")
     keep_all(again)
     assert again["application"]["client_id"] != client_id
     assert actors_of(again, client_wire)[1].asks(ada).status == 201
+
+
+def test_an_operator_rotates_applications_of_other_protocols_where_they_have_a_secret(
+    operator: Operator,
+) -> None:
+    keep_all(operator.gets("demo-data"))
+    operator.gets("applications", "delete", of_our_own(operator)["client_id"])
+    others = operator.gets("applications", "list")
+    assert {one["protocol"] for one in others} == {"oidc", "duo", "entra"}
+    for one in others:
+        if one["protocol"] == "entra":
+            refused = operator.fails("applications", "rotate", one["client_id"])
+            assert "It has none." in refused
+        else:
+            made = operator.gets("applications", "rotate", one["client_id"])["client_secret"]
+            assert (len(made) == 40) is (one["protocol"] == "duo")
+            keep_secret(made)
+        operator.gets("applications", "delete", one["client_id"])
+    assert operator.types("applications", "list").stdout == "There are no applications.\n"
 
 
 def test_demo_data_connects_entra_and_a_second_run_keeps_that(

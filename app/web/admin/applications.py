@@ -53,6 +53,7 @@ def index(tx: Session, seat: Seat) -> ResponseReturnValue:
         seat,
         own=[(one, applications.overlaps_until(one)) for one in own],
         own_total=total,
+        speaks={way.door: way.name for way in WAYS},
         own_pages=pages(here, at, shown=len(own), total=total),
         shared=shared,
         shared_total=shared_total,

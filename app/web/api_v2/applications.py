@@ -169,7 +169,12 @@ def update(tx: Session, caller: Caller, client_id: str) -> ApplicationShown:
 
 
 @blueprint.post("/<client_id>/secret")
-@call(Permission.WRITE_APPLICATIONS, body=SecretFields, answer=ApplicationMade)
+@call(
+    Permission.WRITE_APPLICATIONS,
+    body=SecretFields,
+    answer=ApplicationMade,
+    refusals=("secret_not_replaceable",),
+)
 def rotate(tx: Session, caller: Caller, client_id: str) -> ApplicationMade:
     """Give an application a new secret; only this answer holds it."""
     application = _find(tx, caller, client_id)

@@ -101,6 +101,9 @@ ERRORS: dict[str, ErrorType] = {
     ),
     "result_expired": ErrorType(422, "The result is older than two minutes."),
     "result_invalid": ErrorType(422, "The result was changed, or is of another gateway session."),
+    "secret_not_replaceable": ErrorType(
+        409, "The application comes in by a protocol that has another secret, or none."
+    ),
     "too_large": ErrorType(
         413,
         "The body is larger than 1 MiB (64 MiB for an import, 64 KiB for a call that takes "

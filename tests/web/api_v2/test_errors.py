@@ -26,6 +26,7 @@ from app.web.api_v2.errors import (
 from app.web.support.error_pages import _CODES
 from tests.actors import Reply, keep_secret
 from tests.conftest import ONE_DATABASE, REDIRECT_URI, ROOT, Harbor, stage
+from tests.web.admin.furniture import cryptr_application
 from tests.web.api_v2.headless import (
     by_sms,
     challenges,
@@ -87,6 +88,12 @@ def api_key_blocked(harbor: Harbor) -> Reply:
     path = f"/api-keys/{harbor.key().client_id}"
     assert harbor.backend.calls("POST", f"{path}/blocklist").status == 200
     return harbor.backend.calls("POST", f"{path}/replacement", json={})
+
+
+@provokes
+def secret_not_replaceable(harbor: Harbor) -> Reply:
+    client_id = cryptr_application(harbor)
+    return harbor.backend.calls("POST", f"/applications/{client_id}/secret", json={})
 
 
 @provokes
