@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import shutil
+import subprocess
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -15,8 +20,10 @@ from app.errors import Refusal
 from app.models import Application, KeyState, KeyUse, SigningKey
 from app.services.audit import OPERATOR
 from app.services.signing_keys import COMMON, Rotation
-from tests.conftest import ONE_DATABASE, Harbor
+from tests.conftest import ONE_DATABASE, PATIENCE, ROOT, Harbor
 from tests.entra import certificate_of, connected
+
+GUIDE = ROOT / "docs/entra.md"
 
 
 def rotated(harbor: Harbor, *, at_once: bool = False) -> Rotation:
@@ -31,6 +38,24 @@ def kids(harbor: Harbor) -> dict[KeyState, str]:
         )
     )
     return dict(rows)
+
+
+@pytest.mark.skipif(
+    shutil.which("curl") is None and not os.environ.get("CI"),
+    reason="curl is not installed; a check that counts has it",
+)
+@ONE_DATABASE
+def test_the_guide_s_command_reads_the_metadata_of_a_server(live_harbor: Harbor) -> None:
+    entra = connected(live_harbor)
+    [command] = re.findall(r"^```sh\n(.*?)^```$", GUIDE.read_text(), re.M | re.S)
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env={**os.environ, "ISSUER": entra.issuer},
+        capture_output=True,
+        check=True,
+        timeout=PATIENCE,
+    )
+    assert json.loads(done.stdout) == entra.metadata()
 
 
 @ONE_DATABASE
