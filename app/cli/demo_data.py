@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
 import sqlalchemy as sa
-from cryptography.hazmat.primitives.hashes import SHA1
-from cryptography.hazmat.primitives.twofactor.hotp import HOTP
 from sqlalchemy.orm import Session
 
+from app.cli.demo_administrator import demo_administrator
 from app.cli.desk import json_option, services, tell
 from app.config import ConfigError
-from app.crypto import new_token
 from app.errors import NotFound
 from app.models import (
-    Administrator,
     Api,
     ApiKey,
     Application,
@@ -27,14 +23,10 @@ from app.models import (
     EntraConnection,
     Environment,
     Organization,
-    Role,
     User,
 )
-from app.services import passwords
 from app.services.audit import OPERATOR
-from app.services.enrollment import Ground
 from app.services.entra_settings import EntraSettings
-from app.services.verification import Occasion
 from app.wiring import Services
 
 DOMAIN = "harbor"
@@ -50,7 +42,6 @@ CHANNELS = ("email", "sms", "dual")
 WIKI = "Harbor Wiki"
 COUNTRIES = ("FR", "GB")
 """Of the people's phone numbers."""
-ADMINISTRATOR = ("nadia@harbor.example", "Nadia Benali")
 PEOPLE = (
     ("ada@harbor.example", "+33612345678", "Ada", "Lindqvist"),
     ("bastien@harbor.example", "+33623456789", "Bastien", "Moreau"),
@@ -99,7 +90,7 @@ def _make(wired: Services, tx: Session) -> dict[str, Any]:
     shop, shop_secret = _oidc_client(wired, tx)
     key, key_secret = _api_key(wired, tx)
     v1_secret = _v1_key(wired, tx, organization)
-    administrator = _administrator(wired, tx, organization)
+    administrator = demo_administrator(wired, tx, organization)
     return {
         "base_url": wired.config.base_url,
         "account_domain": wired.config.account_domain,
@@ -278,38 +269,6 @@ def _v1_key(wired: Services, tx: Session, organization: Organization) -> str:
         api=Api.V1,
     )
     return secret
-
-
-def _administrator(wired: Services, tx: Session, organization: Organization) -> dict[str, str]:
-    """Make an owner, or give the one who is there another password and another app."""
-    email, name = ADMINISTRATOR
-    password = new_token(96)
-    made = passwords.hashed(password)
-    found = wired.administrators.named(tx, email)
-    if found is None:
-        found = wired.administrators.create(
-            tx, OPERATOR, email=email, name=name, password_hash=made
-        )
-    else:
-        wired.administrators.set_password(tx, OPERATOR, found, made)
-    if all(seat.organization.id != organization.id for seat in wired.appointments.seats(tx, found)):
-        wired.appointments.appoint(tx, OPERATOR, organization, found, Role.OWNER)
-    return {"email": email, "password": password, "totp_secret": _app_of(wired, tx, found)}
-
-
-def _app_of(wired: Services, tx: Session, administrator: Administrator) -> str:
-    """Enroll an authenticator app in place of all others, and return its key."""
-    user = administrator.user
-    wired.enrollment.reset(tx, OPERATOR, user.organization, user, reopen=True)
-    pending = wired.enrollment.begin(tx, OPERATOR, user, "totp")
-    key = wired.enrollment.prompt(tx, pending, user).view["key"]
-    codes = HOTP(base64.b32decode(key), 6, SHA1())  # noqa: S303  (what authenticator apps compute)
-    # The code before the current one, so that the current one still works for signing in.
-    before = codes.generate(int(wired.clock.now().timestamp()) // 30 - 1).decode()
-    wired.enrollment.confirm(
-        tx, OPERATOR, user, pending, before, ground=Ground.FIRST, occasion=Occasion()
-    )
-    return key
 
 
 def _redirect_uri(wired: Services) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -45,6 +46,24 @@ def select_shared(organization: Organization) -> sa.Select[Application]:
     """Select the applications that serve an organization along with others."""
     every = ~Application.organizations.any()
     return select_serving(organization).where(sa.or_(_names_others(organization), every))
+
+
+def page_of(
+    tx: Session,
+    chosen: sa.Select[Application],
+    *order: sa.ColumnElement[Any],
+    page: int,
+    per_page: int | None,
+) -> tuple[list[Application], int]:
+    """Return a page of the chosen applications in an order, and the number of all of them.
+
+    Args:
+        per_page: None means all of them.
+    """
+    total = tx.scalar(sa.select(sa.func.count()).select_from(chosen.subquery())) or 0
+    ordered = chosen.order_by(*order, Application.id)
+    rows = tx.scalars(ordered.limit(per_page).offset((page - 1) * (per_page or 0)))
+    return list(rows), total
 
 
 def _names(organization: Organization) -> sa.ColumnElement[bool]:

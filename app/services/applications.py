@@ -19,6 +19,7 @@ from app.services.application_changes import ApplicationChanges, change
 from app.services.application_methods import checked_methods
 from app.services.application_reach import (
     own_to,
+    page_of,
     select_applications,
     select_serving,
     select_shared,
@@ -104,7 +105,7 @@ class Applications:
             per_page: None means all of them.
         """
         chosen = select_applications(environment, organization)
-        return _page(tx, chosen, Application.created_at.desc(), page=page, per_page=per_page)
+        return page_of(tx, chosen, Application.created_at.desc(), page=page, per_page=per_page)
 
     def named(
         self,
@@ -130,7 +131,7 @@ class Applications:
     ) -> tuple[list[Application], int]:
         """Return a page of those that serve an organization along with others, and their number."""
         by_name = sa.func.lower(Application.name)
-        return _page(tx, select_shared(organization), by_name, page=page, per_page=per_page)
+        return page_of(tx, select_shared(organization), by_name, page=page, per_page=per_page)
 
     def serving(self, tx: Session, organization: Organization, client_id: str) -> Application:
         """Return one of those that serve an organization: its own, or one of the operator's.
@@ -268,19 +269,6 @@ class Applications:
                 name=application.name,
                 **detail,
             )
-
-
-def _page(
-    tx: Session,
-    chosen: sa.Select[Application],
-    *order: sa.ColumnElement[Any],
-    page: int,
-    per_page: int | None,
-) -> tuple[list[Application], int]:
-    total = tx.scalar(sa.select(sa.func.count()).select_from(chosen.subquery())) or 0
-    ordered = chosen.order_by(*order, Application.id)
-    rows = tx.scalars(ordered.limit(per_page).offset((page - 1) * (per_page or 0)))
-    return list(rows), total
 
 
 def _not_replaceable(instead: str) -> Refusal:
