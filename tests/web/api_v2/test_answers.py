@@ -146,8 +146,8 @@ def test_every_route_refuses_other_methods_in_json(harbor: Harbor) -> None:
     app = harbor.wire.client.application  # type: ignore[attr-defined]
     seen = 0
     for rule in app.url_map.iter_rules():
-        if not rule.rule.startswith(("/api/", "/oauth/")):
-            continue
+        if not rule.rule.startswith(("/api/", "/oauth/")) or rule.endpoint.startswith("duo."):
+            continue  # Duo's errors have a shape of their own: tests/web/duo/test_door.py
         seen += 1
         path = rule.rule
         for name in rule.arguments:
