@@ -127,7 +127,8 @@ def cacheable(name: str) -> bool:
         "/api/v2/reference",
         "/static/css/gatehouse.css",
     }
-    return name == "static" or (method in {"GET", "HEAD"} and known)
+    keys = path.startswith("/t/") and path.endswith("/.well-known")
+    return name == "static" or (method in {"GET", "HEAD"} and (known or keys))
 
 
 @ONE_DATABASE
