@@ -31,7 +31,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, joinedload
 
-from app import create_app, db
+from app import create_app, db, logs
 from app.config import Config
 from app.db import Database
 from app.factors.base import Refused
@@ -243,6 +243,7 @@ def application(config: Config, clock: FixedClock) -> Flask:
     if key not in _KEPT:
         lent = LentClock()
         _KEPT[key] = create_app(config, clock=lent), lent
+    logs.start(config.log_format)  # another test's application may have had another one since
     app, lent = _KEPT[key]
     lent.lender = clock
     address_limits.forget()

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from app.errors import Refusal
 from app.models import Application
 from app.services.audit import OPERATOR
 from tests.actors import keep_secret
@@ -165,5 +166,5 @@ def test_the_plain_replacement_would_lose_the_secret_and_is_no_way(
     with harbor.services.database.writing() as tx:
         found = harbor.services.duo_clients.find(tx, wiki.client_id)
         assert found is not None
-        with pytest.raises(ValueError, match="DuoClients"):
+        with pytest.raises(Refusal, match="The admin area replaces it"):
             harbor.services.applications.replace_secret(tx, OPERATOR, found.application)
