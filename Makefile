@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev demo run test test-all lint check bench lock messages format
+.PHONY: help setup setup-dev demo run test test-all soak lint check bench lock messages format
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test-all: setup-dev ## Run every test on both databases
 	@deploy/setup.sh browser
 	$(PYTEST) --numprocesses=auto -m "not browser"
 	$(PYTEST) --cov-append -m browser
+
+soak: setup-dev ## Run the long form of each test that has one, on both databases
+	$(BIN)/python -m pytest --soak -m soak
 
 lint: setup-dev
 	$(BIN)/ruff format --check .

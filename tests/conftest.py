@@ -88,6 +88,7 @@ class RunningClock(FixedClock):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="see tests/selection.py")
+    parser.addoption("--soak", action="store_true", help="run the long form of tests that have one")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -95,6 +96,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         skipped = twins_to_skip(items)
         config.hook.pytest_deselected(items=list(skipped))
         items[:] = [item for item in items if item not in skipped]
+
+
+@pytest.fixture(scope="session")
+def soak(request: pytest.FixtureRequest) -> bool:
+    """Whether a test marked `soak` is to run in its long form."""
+    return bool(request.config.getoption("soak"))
 
 
 # Databases

@@ -26,15 +26,21 @@ from tests.office import Office, Posted, settings
 from tests.providers.servers import Authority, Mail, Post, post
 
 MESSAGES, KILLS, ALIVE = 200, 25, 3
+LONGER = 4
+"""So many times as much, in the long form."""
 HELD, DEADLINE = 6, 3
 """Seconds; shorter than usual, to save the test's time."""
 
 
 class Senders:
-    """Processes that send, a few at a time."""
+    """Processes that send, a few at a time.
 
-    def __init__(self, config: Config, log: Path) -> None:
-        self.killed = 0
+    Args:
+        kills: how many of them may be lost.
+    """
+
+    def __init__(self, config: Config, log: Path, kills: int) -> None:
+        self.killed, self.kills = 0, kills
         self._alive: list[int] = []
         self._lock = Lock()
         with log.open("wb") as stream:
@@ -63,7 +69,7 @@ class Senders:
     def loses(self) -> None:
         """Kill one of them, wherever it is, and start another in its place."""
         with self._lock:
-            if self.killed == KILLS:
+            if self.killed == self.kills:
                 return
             self.killed += 1
             one = self._alive.pop(secrets.randbelow(len(self._alive)))
@@ -91,14 +97,15 @@ def server(certificate: ssl.SSLContext) -> Iterator[Post]:
 
 
 @pytest.fixture
-def senders(server: Post, config: Config, tmp_path: Path) -> Iterator[Senders]:
-    made = Senders(config, tmp_path / "senders.log")
+def senders(server: Post, config: Config, tmp_path: Path, soak: bool) -> Iterator[Senders]:
+    made = Senders(config, tmp_path / "senders.log", KILLS * (LONGER if soak else 1))
     yield made
     made.end()
 
 
+@pytest.mark.soak
 def test_killed_senders_lose_no_message_and_send_none_to_a_wrong_address(
-    senders: Senders, server: Post, config: Config
+    senders: Senders, server: Post, config: Config, soak: bool
 ) -> None:
     """200 codes; twice a second or so a sender dies, more of them with a mail half said."""
     wired = wire(config)
@@ -111,15 +118,16 @@ def test_killed_senders_lose_no_message_and_send_none_to_a_wrong_address(
             senders.loses()
 
     server.meanwhile = dies_with_the_mail_in_its_hand
-    posted = office.codes(MESSAGES)  # while the nursery is imported
+    number = MESSAGES * (LONGER if soak else 1)
+    posted = office.codes(number)  # while the nursery is imported
     for _ in range(ALIVE):
         senders.starts()
-    while senders.killed < KILLS and office.statuses() != {"sent": MESSAGES}:
+    while senders.killed < senders.kills and office.statuses() != {"sent": number}:
         time.sleep(secrets.randbelow(1000) / 1000)
         senders.loses()
-    wait_for(lambda: office.statuses() == {"sent": MESSAGES}, 60)
+    wait_for(lambda: office.statuses() == {"sent": number}, 60)
 
-    assert senders.killed == KILLS
+    assert senders.killed == senders.kills
     each_has_its_own(server, posted)
     nothing_is_left(wired)
     wired.database.engine.dispose()

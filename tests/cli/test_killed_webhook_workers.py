@@ -19,7 +19,7 @@ from app.services.user_fields import UserChanges
 from app.services.webhooks import Webhooks
 from app.wiring import Services, wire
 from tests.actors import keep_secret
-from tests.cli.test_killed_senders import ALIVE, Senders
+from tests.cli.test_killed_senders import ALIVE, LONGER, Senders
 from tests.conftest import FixedClock, wait_for
 from tests.hooks import is_signed
 from tests.office import Office, settings
@@ -40,46 +40,47 @@ def server() -> Iterator[Web]:
 
 
 @pytest.fixture
-def workers(server: Web, config: Config, tmp_path: Path) -> Iterator[Senders]:
-    made = Senders(config, tmp_path / "workers.log")
+def workers(server: Web, config: Config, tmp_path: Path, soak: bool) -> Iterator[Senders]:
+    made = Senders(config, tmp_path / "workers.log", KILLS * (LONGER if soak else 1))
     yield made
     made.end()
 
 
+@pytest.mark.soak
 def test_killed_workers_lose_no_event_and_keep_each_user_s_order(
-    workers: Senders, server: Web, config: Config
+    workers: Senders, server: Web, config: Config, soak: bool
 ) -> None:
     """25 users, six events each; workers die, more of them with a request half answered."""
-    wired = wire(config)
+    wired, users = wire(config), USERS * (LONGER if soak else 1)
     office = Office(wired, FixedClock(wired.clock.now()))
     secret = registers(wired, office, server)
 
     def dies_with_the_event_in_its_hand(_came: Came) -> int:
-        if workers.killed < KILLS and secrets.randbelow(10) == 0:
+        if secrets.randbelow(10) == 0:
             workers.loses()
         return 200
 
     server.decides = dies_with_the_event_in_its_hand
-    happens(wired, office)
+    happens(wired, office, users)
     for _ in range(ALIVE):
         workers.starts()
-    while workers.killed < KILLS and left(wired):
+    while workers.killed < workers.kills and left(wired, users):
         time.sleep(secrets.randbelow(1000) / 1000)
         workers.loses()
-    wait_for(lambda: not left(wired), 90)
+    wait_for(lambda: not left(wired, users), 90)
 
     assert workers.killed > 3
     came: dict[str, list[int]] = defaultdict(list)
     for one in server.came:
         came[one.json["data"]["user_id"]].append(one.json["id"])
         assert is_signed(one, secret)
-    assert len(came) == USERS
+    assert len(came) == users
     for ids in came.values():
         assert len(set(ids)) == 1 + CHANGES  # each, some of them again
         assert ids == sorted(ids)
-    assert max(row.tries for row in rows(wired)) > 1, "nobody was at it when it was killed"
     of_event = {one.json["id"]: one.headers["webhook-id"] for one in server.came}
     assert {one.headers["webhook-id"] for one in server.came} == set(of_event.values())
+    assert max(row.tries for row in rows(wired)) > 1, "nobody was at it when it was killed"
     wired.database.engine.dispose()
 
 
@@ -99,8 +100,8 @@ def registers(wired: Services, office: Office, server: Web) -> str:
     return keep_secret(secret)
 
 
-def happens(wired: Services, office: Office) -> None:
-    for _ in range(USERS):
+def happens(wired: Services, office: Office, users: int) -> None:
+    for _ in range(users):
         user = office.user(f"user-{uuid.uuid4().hex[:12]}")
         for number in range(CHANGES):
             with wired.database.writing() as tx:
@@ -114,8 +115,8 @@ def rows(wired: Services) -> list[WebhookDelivery]:
         return list(tx.scalars(sa.select(WebhookDelivery)))
 
 
-def left(wired: Services) -> bool:
+def left(wired: Services, users: int) -> bool:
     """Tell whether something is not delivered yet."""
     found = rows(wired)
     done = [row for row in found if row.status is DeliveryStatus.DELIVERED]
-    return len(done) < USERS * (1 + CHANGES)
+    return len(done) < users * (1 + CHANGES)
