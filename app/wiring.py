@@ -90,6 +90,7 @@ from app.services.passkeys import Passkeys
 from app.services.policies import Policies
 from app.services.provider_accounts import ProviderAccounts
 from app.services.provider_tests import ProviderTests
+from app.services.queues import Queues
 from app.services.recovery import Recovery
 from app.services.recovery_messages import RecoveryMessages
 from app.services.retention import Retention
@@ -148,6 +149,7 @@ class Services:
     channels: Channels
     channel_losses: ChannelLosses
     provider_accounts: ProviderAccounts
+    queues: Queues
     provider_tests: ProviderTests
     policies: Policies
     trust_rules: TrustRules
@@ -400,6 +402,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         channels=channels,
         channel_losses=ChannelLosses(method_settings),
         provider_accounts=provider_accounts,
+        queues=Queues(database, clock),
         provider_tests=ProviderTests(
             database, clock, vault, provider_accounts, sending_rules, channels, delivery, audit
         ),

@@ -66,6 +66,10 @@ class DeploymentMail:
         """Hand the message to the mail server; whatever the account, it is the deployment's."""
         return self._smtp.send(self._account, outgoing, seconds=seconds)
 
+    def sign_in(self, *, seconds: float) -> None:
+        """Go as far as signing in; see `Smtp.sign_in`."""
+        self._smtp.sign_in(self._account, seconds=seconds)
+
     def report(self, account: Account, callback: Callback) -> Report | None:
         """Return None: mail servers don't call back."""
         return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import smtplib
 import socket
-from collections.abc import Collection
-from contextlib import nullcontext, suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -106,8 +106,11 @@ class Smtp:
         try:
             on_one_of(self.channels, outgoing)
             message = _message(account, outgoing)
-            with self._outbound.line(host, _port(account), deadline, encrypted=encrypted) as line:
-                reply = self._converse(account, line, message, talk)
+            with (
+                self._outbound.line(host, _port(account), deadline, encrypted=encrypted) as line,
+                self._signed_in(account, line) as client,
+            ):
+                reply = _hand_over(client, message, talk)
         except (NotAllowed, CallFailed, Invalid) as error:
             raise delivery_error(error) from None
         except smtplib.SMTPRecipientsRefused as refused:
@@ -116,14 +119,36 @@ class Smtp:
             raise _told(error, deadline, talk, outgoing) from None
         return Sent(provider_id=message["Message-ID"], detail=safe(reply, outgoing))
 
+    def sign_in(self, account: Account, *, seconds: float) -> None:
+        """Go as far as signing in, and hang up without having sent anything.
+
+        Raises:
+            DeliveryError: a message would not get further either.
+        """
+        deadline, nothing = (
+            Deadline(seconds),
+            Outgoing(id="", channel="email", recipient="", text=""),
+        )
+        host, encrypted = account.value("host"), account.value("security") != "none"
+        try:
+            with (
+                self._outbound.line(host, _port(account), deadline, encrypted=encrypted) as line,
+                self._signed_in(account, line) as client,
+            ):
+                client.ehlo_or_helo_if_needed()
+                client.quit()
+        except (NotAllowed, CallFailed, Invalid) as error:
+            raise delivery_error(error) from None
+        except (OSError, ValueError) as error:
+            raise _told(error, deadline, _Talk(), nothing) from None
+
     def report(self, account: Account, callback: Callback) -> Report | None:
         """Return None: mail servers don't call back."""
         return None
 
-    def _converse(
-        self, account: Account, line: socket.socket, message: EmailMessage, talk: _Talk
-    ) -> str:
-        """Sign in if there is a name to do so, hand the message over, and return the reply."""
+    @contextmanager
+    def _signed_in(self, account: Account, line: socket.socket) -> Iterator[_Client]:
+        """Start TLS, and sign in if there is a name to do so."""
         security, host = _security(account), account.value("host")
         with self._outbound.secured(line, host) if security == "tls" else nullcontext(line) as said:
             client = _Client(said, host, self._own_name)
@@ -132,7 +157,7 @@ class Smtp:
                     client.starttls(context=self._outbound.tls)
                 if name := account.value("username"):
                     client.login(name, account.value("password"))
-                return _hand_over(client, message, talk)
+                yield client
             finally:
                 client.close()
 
