@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -22,6 +23,13 @@ def check_schema(services: Services) -> Iterator[Finding]:
     file = sqlite_file(services.config)
     if file is not None and not file.exists():
         yield problem("database", f"There is no database at {file}.", "Run: gatehouse init")
+        return
+    if file is not None and file.stat().st_uid != os.geteuid():
+        yield problem(
+            "database",
+            f"{file} belongs to somebody else: opening it would leave files that they can't use.",
+            "Run this command, as all others, as the user who runs Gatehouse.",
+        )
         return
     try:
         migrated = db.at_head(services.database.engine)

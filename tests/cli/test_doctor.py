@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import ssl
@@ -18,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 import trustme
 
-from app.checks import carriers, files
+from app.checks import carriers, examine, files
 from app.checks.database import check_clock
 from app.checks.files import check_disk
 from app.checks.findings import Finding, State
@@ -251,6 +252,19 @@ def test_a_schema_of_another_release_is_told(doctor: Doctor) -> None:
     assert state(found, "database") == "problem"
     assert "gatehouse init" in found["database"]["remedy"]
     assert state(found, "signing_keys") == "skipped"
+
+
+@ONE_DATABASE
+def test_a_file_of_another_user_is_left_alone(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    wired = wire(config)
+    told = {one.check: one for one in examine(wired, offline=True)}
+    assert told["database"].state is State.PROBLEM
+    assert "as the user who runs Gatehouse" in told["database"].remedy
+    assert told["clock"].state is State.SKIPPED
+    assert wired.database.engine.pool.checkedin() == 0  # nobody connected
 
 
 @ONE_DATABASE
