@@ -13,12 +13,13 @@ SMS = MESSAGE_CODES["sms"]
 
 
 def test_a_code_is_six_digits_and_leading_zeros_are_among_them() -> None:
-    codes = [SMS.new_code() for _ in range(2000)]
+    codes = [SMS.new_code() for _ in range(10_000)]
     assert all(len(code) == 6 and code.isdigit() for code in codes)
-    assert len(set(codes)) > 1900
-    first = Counter(code[0] for code in codes)
-    assert len(first) == 10
-    assert all(100 < count < 300 for count in first.values()), first
+    assert len(set(codes)) > 9_900
+    for place in range(6):
+        digits = Counter(code[place] for code in codes)
+        assert len(digits) == 10
+        assert all(800 < count < 1200 for count in digits.values()), digits  # six sigma
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,17 @@ def test_the_gateway_mails_the_link_and_returns_it_to_nobody(harbor: Harbor) -> 
 
 
 @ONE_DATABASE
+def test_a_link_goes_to_the_address_on_record_however_it_was_asked_for(harbor: Harbor) -> None:
+    """F83."""
+    for spelling in ("ADA@harbor.example", "Ada@HARBOR.EXAMPLE"):
+        assert asks(harbor, email=spelling, deliver="gateway").status == 200
+        harbor.clock.advance(600)
+    for look_alike in ("ad\u0430@harbor.example", "ada@harbor.example,eve@evil.example"):
+        assert asks(harbor, email=look_alike, deliver="gateway").status in {404, 422}
+    assert harbor.rows(sa.select(Message.recipient).distinct()) == [(EMAIL,)]
+
+
+@ONE_DATABASE
 def test_the_mail_speaks_the_user_s_language(harbor: Harbor) -> None:
     harbor.executes(sa.update(User).values(profile={"locale": "fr"}))
     asks(harbor, deliver="gateway")

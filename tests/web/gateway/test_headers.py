@@ -697,3 +697,46 @@ def test_static_files_ask_nobody_else_for_anything() -> None:
         text = path.read_bytes().decode("latin-1").replace("http://www.w3.org/2000/svg", "")
         found = re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]|@import|url\((?!['\"]?data:)", text)
         assert not found, path.name
+
+
+# No path leads anywhere else (F74)
+
+
+@ONE_DATABASE
+@pytest.mark.parametrize(
+    "climb",
+    [
+        "../../pyproject.toml",
+        "css/../../../pyproject.toml",
+        "%2e%2e/%2e%2e/pyproject.toml",
+        "%2e%2e%2f%2e%2e%2fpyproject.toml",
+        "..%5c..%5cpyproject.toml",
+        "..\\..\\pyproject.toml",
+        "/etc/passwd",
+        "%2fetc%2fpasswd",
+        "css/gatehouse.css%00.png",
+        "....//....//pyproject.toml",
+        "",
+        "css",
+    ],
+)
+def test_no_path_leads_out_of_the_static_files(harbor: Harbor, climb: str) -> None:
+    reply = asks(harbor, "GET", f"/static/{climb}")
+    assert reply.status in {400, 404}, climb
+    assert "[project]" not in reply.text
+    assert "root:" not in reply.text
+
+
+@ONE_DATABASE
+@pytest.mark.parametrize(
+    "odd", ["../../etc/passwd", "..%2f..%2fmessages", "fr/../../x", "{{7*7}}", "a\\b"]
+)
+def test_no_name_of_a_language_is_a_path(harbor: Harbor, odd: str) -> None:
+    asked = harbor.notes.asks(harbor.ada, locale=odd)
+    assert asked.status in {201, 422}, odd
+    harbor.executes(sa.update(User).values(profile={"locale": odd}))
+    browser = harbor.visits(harbor.ada)
+    browser.goes_to(browser.path, headers={"Accept-Language": odd})
+    assert browser.reply.status == 200
+    assert browser.page.attribute("html", "lang") == "en"
+    harbor.enrolls_on_the_pages()  # which writes a notice in the user's language

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
+from time import process_time
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from app import create_app
 from app.config import WAITS
 from app.factors import SECRET_FACTORS
-from app.models import Authenticator, GatewaySession, User, Verification
+from app.models import Authenticator, Event, GatewaySession, User, Verification
 from app.services.audit import OPERATOR
 from tests import actors
 from tests.conftest import PATIENCE, FixedClock, Harbor, InProcess, Server, make_config, stage
@@ -310,6 +311,29 @@ def test_a_long_answer_costs_nothing(harbor: Harbor) -> None:
     many: dict[str, Any] = {f"f{number}": "x" for number in range(400)}
     browser.submits(0, **many, code="1")
     assert browser.reply.status in {400, 413, 422}
+
+
+def test_long_texts_beside_a_code_cost_nothing(harbor: Harbor) -> None:
+    """F23: names, states and browsers of ten thousand letters, and a thousand nested lists."""
+    phone, long, began = harbor.enrolls(), "x" * 10_000, process_time()
+    for field in ("state", "nonce", "locale", "user_id"):
+        assert harbor.notes.asks(**{"user": harbor.ada, field: long}).status == 422, field
+    path, deep = "/org/harbor/users", b"[" * 1000 + b"]" * 1000
+    for body in (f'{{"email": "{long}@harbor.example"}}'.encode(), b'{"profile": %s}' % deep):
+        headers = {"Content-Type": "application/json"}
+        reply = harbor.backend.calls("POST", path, data=body, headers=headers)
+        assert reply.status in {400, 422}
+    browser = harbor.visits(harbor.ada)
+    browser.goes_to(browser.path, headers={"User-Agent": long})
+    browser.submits(code=long)
+    assert browser.reply.status == 422
+    assert process_time() - began < 5
+    form = browser.page.forms[0]["fields"]
+    data = {**form, "code": harbor.code(phone)}
+    browser.goes_to(browser.path, "POST", data=data, headers={"User-Agent": long})
+    assert "result" in browser.back
+    kept = harbor.rows(sa.select(sa.func.max(sa.func.length(Event.device))))[0][0]
+    assert (kept or 0) <= 200
 
 
 @pytest.mark.parametrize("server", [{"waits": "5:86400"}], indirect=True)

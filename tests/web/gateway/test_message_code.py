@@ -505,6 +505,33 @@ STRICT_ANSWERS = (
 )
 
 
+@pytest.mark.both_databases
+def test_of_many_pairs_at_once_no_more_than_five_are_judged(harbor: Harbor, outbox: Outbox) -> None:
+    """F33: whoever reads one of the two mailboxes guesses the other code, fifty at once."""
+    enroll(harbor, "dual")
+    switch(harbor, "dual", strict=True)
+    browser = asks(harbor, "dual")
+    mail, text = outbox.code(browser, to=ADA), outbox.code(browser, to=MOBILE)
+    near = [f"{(int(text) + step) % 10**6:06d}" for step in range(1, 50)]
+    windows = [twin(browser) for _ in range(50)]
+    pairs = [[mail, guess] for guess in (*near[:24], text, *near[24:])]
+    at_once(
+        [
+            lambda it=it, pair=pair: it.submits(code=pair)  # type: ignore[misc]
+            for it, pair in zip(windows, pairs, strict=True)
+        ]
+    )
+    assert judged(harbor, browser) <= 5
+    through = {it.back["result"] for it in windows if "result" in it.reply.location}
+    assert len(through) <= 1
+    assert results(harbor) == 1 + len(through)
+    told = [it for it in windows if "result" not in it.reply.location]
+    hints = ("email", "phone")
+    for one in told:
+        sentence = one.page.text.partition("not right together")[2][:60]
+        assert not [hint for hint in hints if f"{hint} is wrong" in sentence.lower()]
+
+
 @ONE_DATABASE
 def test_the_other_code_of_an_earlier_message_does_not_complete_this_one(
     harbor: Harbor, outbox: Outbox

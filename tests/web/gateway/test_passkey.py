@@ -467,6 +467,28 @@ def test_nobody_registers_a_passkey_that_somebody_has(harbor: Harbor) -> None:
     assert is_in(uses(harbor, device))
 
 
+def test_not_even_somebody_of_another_organization(harbor: Harbor) -> None:
+    device = enrolls(harbor)
+    with harbor.services.database.writing() as tx:
+        pier = harbor.services.organizations.create(
+            tx, OPERATOR, environment=harbor.organization.environment, name="Pier"
+        )
+        cy = harbor.services.directory.create(tx, OPERATOR, pier, email="cy@pier.example")
+        notes, user = dataclasses.replace(harbor.notes, organization=pier.domain), str(cy.id)
+    browser = harbor.browser()
+    browser.goes_to(notes.opens(user)["url"])
+    browser.sends("set-up", kind="passkey")
+    creates(browser, SoftwareAuthenticator(credential_id=device.credential_id))
+    assert "That passkey is in use already." in browser.page.text
+    creates(browser, SoftwareAuthenticator())
+    browser.saves_codes()
+    assert is_in(browser)
+    again = harbor.browser()
+    again.goes_to(notes.opens(user)["url"])
+    again.submits(credential=device.get(options(again)))
+    assert again.reply.status == 422
+
+
 def test_a_passkey_of_somebody_else_is_refused(harbor: Harbor) -> None:
     enrolls(harbor)
     ben, device = harbor.person("ben@harbor.example"), SoftwareAuthenticator()
@@ -592,6 +614,27 @@ def enrolls_both(harbor: Harbor) -> tuple[SoftwareAuthenticator, list[str]]:
     assert is_in(browser)
     harbor.clock.advance(30)
     return device, [keep_secret(code) for code in codes]
+
+
+def test_a_locked_app_leaves_the_passkey_and_the_recovery_codes(harbor: Harbor) -> None:
+    """F13: who guesses codes of the app locks it, for so long and no longer, and nothing else."""
+    device, codes = enrolls_both(harbor)
+    totp = sa.select(Authenticator).where(Authenticator.kind == "totp")
+    [[app]] = harbor.rows(totp)
+    browser = harbor.visits(harbor.ada)
+    for number in range(6):
+        browser = harbor.visits(harbor.ada) if number == 4 else browser
+        browser.sends(f"verify/{app.id}", code=f"00000{number}")
+    [[locked]] = harbor.rows(totp)
+    assert locked.failures == 5
+    for _ in range(20):
+        harbor.clock.advance(1)
+        harbor.visits(harbor.ada).sends(f"verify/{app.id}", code="000000")
+    [[still]] = harbor.rows(totp)
+    assert (still.failures, still.retry_at) == (5, locked.retry_at)
+    assert is_in(uses(harbor, device))
+    recovers(harbor, codes[0])
+    assert statuses(harbor, "totp") == ["suspended"]
 
 
 def recovers(harbor: Harbor, code: str) -> Browser:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import urlencode
 
+import pytest
 import sqlalchemy as sa
 
 from app.models import Authenticator, Event, GatewaySession, Result, Verification
@@ -117,6 +118,19 @@ def test_one_step_either_side_is_accepted_and_two_are_not(harbor: Harbor) -> Non
         browser = harbor.visits(harbor.ada)
         browser.types(harbor.code(phone, steps))
         assert "result" in browser.back, steps
+
+
+@ONE_DATABASE
+@pytest.mark.parametrize("year", [2040, 2110])
+def test_codes_work_beyond_2038(harbor: Harbor, year: int) -> None:
+    harbor.clock.moment = harbor.clock.now().replace(year=year)
+    phone = harbor.enrolls()
+    code = harbor.code(phone)
+    harbor.visits(harbor.ada).types(code)
+    assert results(harbor) == 1
+    again = harbor.visits(harbor.ada)
+    again.types(code)
+    refuses(again, USED)
 
 
 def test_a_leading_zero_must_be_typed(harbor: Harbor) -> None:
