@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from typing import Any
 
@@ -91,6 +92,7 @@ def command(
     """Serve the gateway until it is told to stop (SIGTERM or Ctrl-C)."""
     if (certfile is None) != (keyfile is None):
         raise click.UsageError("--certfile and --keyfile go together.")
+    importlib.import_module("app.web.doors")  # before the fork, so that web workers share it
     wired = services()
     wired.database.engine.dispose()
     logs.start(wired.config.log_format)
