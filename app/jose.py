@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64encode
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, cast
@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_der_x509_certificate
 from joserfc import jws, jwt
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, KeyParameters, KeySet, OctKey, OKPKey, RSAKey
@@ -165,6 +166,18 @@ def verifies_rs256(key: Any) -> bool:
     except (JoseError, SecurityWarning, KeyError, ValueError, TypeError):
         return False
     return made.public_key.key_size >= _FEWEST_BITS
+
+
+def is_certified(key: Any) -> bool:
+    """Tell whether a public RSA key comes with a certificate over it (RFC 7517 section 4.7)."""
+    if not verifies_rs256(key):
+        return False
+    try:
+        certificate = load_der_x509_certificate(b64decode(key["x5c"][0]))
+    except (KeyError, IndexError, ValueError, TypeError):
+        return False
+    named = RSAKey.import_key({name: key[name] for name in ("kty", "n", "e")})
+    return certificate.public_key() == named.public_key
 
 
 def verify_rs256(token: str, *, keys: list[dict[str, Any]]) -> tuple[Claims, dict[str, Any]]:

@@ -8,6 +8,7 @@ from app import crypto
 from app.clock import Clock, SystemClock
 from app.config import Config
 from app.db import Database
+from app.models import Door
 from app.outbound import Outbound
 from app.providers import providers
 from app.services.access_tokens import AccessTokens
@@ -50,9 +51,11 @@ from app.services.encryption_keys import EncryptionKeys
 from app.services.enrollment import Enrollment
 from app.services.enrollment_invitations import EnrollmentInvitations
 from app.services.entra_answers import EntraAnswers
+from app.services.entra_checks import EntraChecks
 from app.services.entra_connections import EntraConnections
 from app.services.entra_keys import EntraKeys
 from app.services.entra_requests import EntraRequests
+from app.services.entra_trials import EntraTrials
 from app.services.freeze_links import FreezeLinks
 from app.services.freezes import Freezes
 from app.services.gateway_sessions import GatewaySessions
@@ -93,6 +96,7 @@ from app.services.provider_tests import ProviderTests
 from app.services.queues import Queues
 from app.services.recovery import Recovery
 from app.services.recovery_messages import RecoveryMessages
+from app.services.rest_trials import RestTrials
 from app.services.retention import Retention
 from app.services.seal_checks import SealChecks
 from app.services.seals import Seals
@@ -108,6 +112,7 @@ from app.services.signing_keys import SigningKeys
 from app.services.subjects import Subjects
 from app.services.tallies import Tallies
 from app.services.tokens import Tokens
+from app.services.trial_ways import Way
 from app.services.trials import Trials
 from app.services.trust_rules import TrustRules
 from app.services.trusted_browsers import TrustedBrowsers
@@ -166,15 +171,14 @@ class Services:
     oidc_requests: OidcRequests
     oidc_asks: OidcAsks
     oidc_logouts: OidcLogouts
-    oidc_trials: OidcTrials
     id_tokens: IdTokens
     access_tokens: AccessTokens
     duo_clients: DuoClients
     duo_tokens: DuoTokens
     duo_sessions: DuoSessions
     entra_keys: EntraKeys
+    entra_checks: EntraChecks
     entra_requests: EntraRequests
-    duo_trials: DuoTrials
     api_keys: ApiKeys
     signing_keys: SigningKeys
     tokens: Tokens
@@ -215,7 +219,6 @@ class Services:
     arrivals: Arrivals
     cryptr_entries: CryptrEntries
     cryptr_tokens: CryptrTokens
-    cryptr_trials: CryptrTrials
     visits: Visits
     means: Means
     visit_browsers: VisitBrowsers
@@ -315,8 +318,8 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         authorization_codes,
         audit,
     )
-    entra_connections = EntraConnections(clock, applications, audit)
-    entra_keys = EntraKeys(clock, Outbound(config.outbound_networks, ca_file=config.ca_file))
+    entra_connections = EntraConnections(config, clock, applications, audit)
+    entra_keys = EntraKeys(clock, outbound)
     administration = Administration(config, organizations, applications, method_settings)
     administrator_events = AdministratorEvents(audit)
     administrator_sessions = AdministratorSessions(clock, vault, administrator_events)
@@ -383,15 +386,26 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     duo_sessions = DuoSessions(
         duo_tokens, subjects, gateway_sessions, authorization_codes, DuoAnswers(config)
     )
-    trials = Trials(
-        config, clock, vault, directory, enrollment, gateway_sessions, signing_keys, audit
-    )
     freezes = Freezes(clock, freeze_links, recovery, trusted_browsers, delivery, audit)
-    trials = Trials(
-        config, clock, vault, directory, enrollment, gateway_sessions, signing_keys, audit
-    )
     oidc_requests = OidcRequests(config, clock, vault, oidc_clients, seen_tokens)
     id_tokens = IdTokens(config, clock, signing_keys, authorization_codes, access_tokens)
+    entra_answers = EntraAnswers(signing_keys, entra_connections)
+    ways: dict[Door, Way] = {
+        Door.REST: RestTrials(config, clock, gateway_sessions, signing_keys),
+        Door.OIDC: OidcTrials(
+            config, clock, vault, signing_keys, oidc_clients, oidc_requests, id_tokens
+        ),
+        Door.DUO: DuoTrials(clock, gateway_sessions, duo_clients, duo_sessions),
+        Door.ENTRA: EntraTrials(
+            clock,
+            gateway_sessions,
+            authorization_codes,
+            signing_keys,
+            entra_connections,
+            entra_answers,
+        ),
+        Door.CRYPTR: CryptrTrials(config, clock, vault, gateway_sessions, cryptr_tokens),
+    }
     return Services(
         config=config,
         clock=clock,
@@ -430,7 +444,6 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
         ),
         cryptr_entries=CryptrEntries(config, applications, subjects, audit),
         cryptr_tokens=cryptr_tokens,
-        cryptr_trials=CryptrTrials(config, vault, trials, gateway_sessions, cryptr_tokens, audit),
         oidc_clients=oidc_clients,
         client_authentication=ClientAuthentication(
             config, clock, applications, oidc_clients, seen_tokens
@@ -440,28 +453,14 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             config, clock, signing_keys, subjects, gateway_sessions, visits, unsure_sessions
         ),
         oidc_logouts=OidcLogouts(config, oidc_clients, signing_keys),
-        oidc_trials=OidcTrials(
-            config,
-            clock,
-            vault,
-            trials,
-            gateway_sessions,
-            signing_keys,
-            oidc_clients,
-            oidc_requests,
-            id_tokens,
-            audit,
-        ),
         id_tokens=id_tokens,
         access_tokens=access_tokens,
         duo_clients=duo_clients,
         duo_tokens=duo_tokens,
         duo_sessions=duo_sessions,
-        duo_trials=DuoTrials(
-            clock, vault, trials, gateway_sessions, duo_clients, duo_sessions, audit
-        ),
         entra_connections=entra_connections,
         entra_keys=entra_keys,
+        entra_checks=EntraChecks(outbound, entra_keys, entra_connections, signing_keys),
         entra_requests=EntraRequests(
             clock, vault, entra_connections, entra_keys, subjects, directory, gateway_sessions
         ),
@@ -512,7 +511,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             gateway_sessions,
             tokens,
             authorization_codes,
-            EntraAnswers(config, signing_keys, entra_connections),
+            entra_answers,
         ),
         magic_link_challenges=MagicLinkChallenges(
             config,
@@ -565,7 +564,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             audit,
         ),
         administrator_sessions=administrator_sessions,
-        trials=trials,
+        trials=Trials(vault, directory, enrollment, gateway_sessions, ways, audit),
         visits=visits,
         means=means,
         visit_browsers=VisitBrowsers(

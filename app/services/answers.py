@@ -134,10 +134,15 @@ class Answers:
         return {name: handed["code"], **_state(session)}
 
     def _tell_entra(self, tx: Session, session: GatewaySession) -> Fields:
-        """Return `id_token` or `error`, and `state`, as Entra demands, and no more."""
+        """Return `id_token` or `error`, and `state`, as Entra demands, and no more.
+
+        A trial, which alone asks for a code, gets one where Entra would get a token.
+        """
         result = self._tokens.deliverable(tx, session)
         token = self._entra_answers.id_token(tx, session, result) if result else None
         told = {"id_token": token} if token else {"error": "access_denied"}
+        if token and session.response_type is ResponseType.CODE:
+            told = self._handed_over(tx, session)
         return {**told, **_state(session)}
 
     def _error(self, session: GatewaySession) -> Fields:

@@ -1,4 +1,4 @@
-"""Cryptr trials: an administrator goes the way of the SPA SDK, from the session to its ID token.
+"""Cryptr trials: a session as the SPA SDK's redirect opens it, and the ID token of its code.
 
 Who the user is, the administrator says: the link to the mailbox is left out.
 """
@@ -6,180 +6,98 @@ Who the user is, the administrator says: the link to the mailbox is left out.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 from authlib.oauth2.rfc7636.challenge import create_s256_code_challenge
 from sqlalchemy.orm import Session
 
 from app import jose
+from app.clock import Clock
 from app.config import Config
-from app.crypto import Vault, new_token
-from app.models import (
-    AdministratorSession,
-    Application,
-    Door,
-    GatewaySession,
-    Organization,
-    ResponseType,
-    Result,
-)
-from app.services.audit import Actor, Audit, EventKind
+from app.crypto import Vault
+from app.models import Door, GatewaySession, ResponseType, Result
+from app.services.audit import Actor
 from app.services.cryptr_entries import SCOPES
 from app.services.cryptr_tokens import TOKEN_TYP, CryptrTokens, Exchange
 from app.services.gateway_sessions import Ask, GatewaySessions, origin_of
-from app.services.trials import Check, Trials, Tried
-
-_STATE, _VERIFIER = "trial of an SPA", "code verifier of a trial of an SPA"
-_NONCE_BITS = 128
+from app.services.trial_ways import (
+    Begun,
+    Judged,
+    Trial,
+    code_verifier,
+    compared,
+    exchanged,
+    in_time,
+    signed,
+)
 
 
 class CryptrTrials:
-    """Opens a session as the redirect does, and exchanges the code that comes back."""
+    """Does of a trial what Cryptr's SPA SDK does."""
 
     def __init__(
         self,
         config: Config,
+        clock: Clock,
         vault: Vault,
-        trials: Trials,
         gateway_sessions: GatewaySessions,
         cryptr_tokens: CryptrTokens,
-        audit: Audit,
     ) -> None:
         self._base_url = config.base_url
+        self._clock = clock
         self._vault = vault
-        self._trials = trials
         self._gateway_sessions = gateway_sessions
         self._tokens = cryptr_tokens
-        self._audit = audit
 
-    def begin(
-        self,
-        tx: Session,
-        actor: Actor,
-        by: AdministratorSession,
-        organization: Organization,
-        application: Application,
-        email: str,
-    ) -> str:
-        """Open a gateway session for a user, and return where the browser goes.
-
-        Args:
-            by: the session of the administrator who tries, to which the way back is bound.
-
-        Raises:
-            Invalid: `email` names nobody who could be verified.
-            Refusal: as `GatewaySessions.open` does.
-        """
-        user = self._trials.user(tx, organization, email)
-        nonce = new_token(_NONCE_BITS)
-        challenge = create_s256_code_challenge(self._verifier(nonce))
+    def begin(self, tx: Session, actor: Actor, trial: Trial) -> Begun:
+        """Open the session; see `Way`."""
+        challenge = create_s256_code_challenge(code_verifier(self._vault, trial.nonce))
         ask = Ask(
-            user=str(user.id),
-            redirect_uri=self._gateway_sessions.trial_address(organization, application),
-            state=self._vault.hash(_bound(by, application, nonce), purpose=_STATE),
-            nonce=nonce,
+            user=str(trial.user.id),
+            redirect_uri=trial.back,
+            state=trial.state,
+            nonce=trial.nonce,
             response_type=ResponseType.CODE,
             door=Door.CRYPTR,
             asked={"code_challenge": challenge, "scope": list(SCOPES), "identified_by": "trial"},
             internal=True,
         )
-        opened = self._gateway_sessions.open(tx, actor, organization, application, ask)
-        self._audit.record(
-            tx,
-            EventKind.APPLICATION_TRIED,
-            actor,
-            user=user,
-            gateway_session=opened.session,
-            name=application.name,
-        )
-        return opened.url
+        opened = self._gateway_sessions.open(tx, actor, trial.organization, trial.application, ask)
+        return Begun(url=opened.url, session=opened.session)
 
-    def finish(
-        self,
-        tx: Session,
-        actor: Actor,
-        by: AdministratorSession,
-        application: Application,
-        *,
-        state: str,
-        code: str,
-    ) -> Tried | None:
-        """Exchange the code that the browser brought back, and judge the ID token as the SDK does.
-
-        Args:
-            code: empty if the browser brought none.
-
-        Returns:
-            None if this administrator's session has begun no such trial.
-        """
-        session = self._trials.session(tx, application, state)
-        if session is None:
-            return None
-        bound = _bound(by, application, session.nonce or "")
-        if not self._vault.matches(bound, session.state, purpose=_STATE):
-            return None
-        status = self._gateway_sessions.status(session)
+    def judge(
+        self, tx: Session, actor: Actor, session: GatewaySession, brought: Mapping[str, str]
+    ) -> Judged | None:
+        """Exchange the code, and judge the ID token."""
+        code, nonce = brought.get("code", ""), session.nonce or ""
         if not code:
-            return Tried(session=session, status=status, header={}, claims={}, checks=[])
+            return None
+        domain = session.user.organization.domain
         wanted = Exchange(
-            organization_domain=session.user.organization.domain,
+            organization_domain=domain,
             authorization_id=str(tx.scalar(_result_of(session))),
             request_id=session.id,
-            client_state=state,
-            nonce=session.nonce or "",
+            client_state=session.state or "",
+            nonce=nonce,
             code=code,
-            code_verifier=self._verifier(session.nonce or ""),
+            code_verifier=code_verifier(self._vault, nonce),
         )
-        issued = self._tokens.exchange(tx, actor, application, wanted)
-        once = Check(
-            name="code",
-            passed=issued is not None,
-            wanted="not exchanged before",
-            found="exchanged now" if issued else "exchanged before, or too old",
-        )
+        issued = self._tokens.exchange(tx, actor, session.application, wanted)
         if issued is None:
-            return Tried(session=session, status=status, header={}, claims={}, checks=[once])
-        claims = jose.verify(issued.id_token, typ=TOKEN_TYP, keys=self._tokens.keys(tx))
-        header = jose.header(issued.id_token)
-        return Tried(
-            session=session,
-            status=status,
-            token=issued.id_token,
-            header=header,
-            claims=claims,
-            checks=[once, _signed(header), *self._comparisons(session, claims)],
-        )
-
-    def _comparisons(self, session: GatewaySession, claims: jose.Claims) -> list[Check]:
-        wanted = {
-            "iss": f"{self._base_url}/t/{session.user.organization.domain}",
+            return Judged(checks=[exchanged("")])
+        token = issued.id_token
+        claims = jose.verify(token, typ=TOKEN_TYP, keys=self._tokens.keys(tx))
+        must = {
+            "iss": f"{self._base_url}/t/{domain}",
             "aud": origin_of(session.redirect_uri),
-            "nonce": session.nonce,
+            "nonce": nonce,
             "sub": str(session.user_id),
         }
-        return [
-            Check(
-                name=name,
-                passed=claims.get(name) == value,
-                wanted=str(value),
-                found=str(claims.get(name)),
-            )
-            for name, value in wanted.items()
-        ]
-
-    def _verifier(self, nonce: str) -> str:
-        """Return a trial's code verifier: made of its nonce by a key that is in no database."""
-        return self._vault.hash(nonce, purpose=_VERIFIER).partition(":")[2]
+        checks = [exchanged(token), signed(token), *compared(claims, must)]
+        checks.append(in_time(claims, self._clock.now()))
+        return Judged(token=token, header=jose.header(token), claims=claims, checks=checks)
 
 
 def _result_of(session: GatewaySession) -> sa.Select[uuid.UUID]:
     return sa.select(Result.id).where(Result.gateway_session_id == session.id)
-
-
-def _signed(header: jose.Claims) -> Check:
-    found = f"{header['alg']}, key {header['kid']}"
-    return Check(name="signature", passed=True, wanted="one of the published keys", found=found)
-
-
-def _bound(by: AdministratorSession, application: Application, nonce: str) -> str:
-    return f"{by.id}:{application.id}:{nonce}"

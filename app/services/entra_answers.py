@@ -5,7 +5,6 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from app import jose
-from app.config import Config
 from app.models import GatewaySession, KeyUse, Result, SessionStatus, Verification
 from app.services.entra_connections import EntraConnections
 from app.services.entra_methods import AMR
@@ -17,10 +16,7 @@ _CONFIRMED = {SessionStatus.VERIFIED, SessionStatus.ENROLLED}
 class EntraAnswers:
     """Puts results into ID tokens; it makes none."""
 
-    def __init__(
-        self, config: Config, signing_keys: SigningKeys, connections: EntraConnections
-    ) -> None:
-        self._base_url = config.base_url
+    def __init__(self, signing_keys: SigningKeys, connections: EntraConnections) -> None:
         self._signing_keys = signing_keys
         self._connections = connections
 
@@ -40,7 +36,7 @@ class EntraAnswers:
             return None
         connection = self._connections.of(tx, session.application)
         claims: jose.Claims = {
-            "iss": f"{self._base_url}/entra/{connection.id}",
+            "iss": self._connections.issuer(connection.id),
             "aud": result.claims["aud"],
             "sub": session.asked["sub"],
             "iat": result.claims["iat"],

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
 from app.clock import Clock
+from app.config import Config
 from app.db import lock, touched_one
 from app.errors import NotFound
 from app.models import (
@@ -35,7 +36,10 @@ from app.services.entra_settings import (
 class EntraConnections:
     """Keeps what an application has that Microsoft Entra comes through."""
 
-    def __init__(self, clock: Clock, applications: Applications, audit: Audit) -> None:
+    def __init__(
+        self, config: Config, clock: Clock, applications: Applications, audit: Audit
+    ) -> None:
+        self._base_url = config.base_url
         self._clock = clock
         self._applications = applications
         self._audit = audit
@@ -79,6 +83,10 @@ class EntraConnections:
         tx.add(connection)
         tx.flush()
         return connection
+
+    def issuer(self, connection_id: uuid.UUID) -> str:
+        """Return as whom we sign for a connection; its metadata is below this very address."""
+        return f"{self._base_url}/entra/{connection_id}"
 
     def find(self, tx: Session, connection_id: uuid.UUID) -> EntraConnection:
         """Return a connection whose application is there.
@@ -144,14 +152,14 @@ class EntraConnections:
         account = tx.scalar(found.options(joinedload(EntraAccount.user)))
         return account.user if account else None
 
-    def is_taken(self, tx: Session, connection: EntraConnection, tid: str, user: User) -> bool:
-        """Tell whether another account of the same directory is linked to a user."""
-        found = sa.select(EntraAccount.id).where(
-            EntraAccount.connection_id == connection.id,
-            EntraAccount.tenant_id == tid,
-            EntraAccount.user_id == user.id,
+    def accounts_of(
+        self, tx: Session, connection: EntraConnection, user: User
+    ) -> list[EntraAccount]:
+        """Return the accounts that are linked to a user: one of a directory at most."""
+        found = sa.select(EntraAccount).where(
+            EntraAccount.connection_id == connection.id, EntraAccount.user_id == user.id
         )
-        return tx.scalar(found) is not None
+        return list(tx.scalars(found.order_by(EntraAccount.tenant_id)))
 
     def link(
         self,

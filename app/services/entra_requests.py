@@ -202,7 +202,7 @@ class EntraRequests:
             return known
         by_name = connection.links_by_name
         user = self._by_name(tx, organization, named.username) if by_name else None
-        if user and self._connections.is_taken(tx, connection, tid, user):
+        if user and self._is_taken(tx, connection, tid, user):
             return "linked"
         if user is None and connection.application.creates_users:
             user = self._created(tx, actor, organization, named)
@@ -210,6 +210,11 @@ class EntraRequests:
             return "unknown"
         self._connections.link(tx, actor, connection, user, tid=tid, oid=oid)
         return user
+
+    def _is_taken(self, tx: Session, connection: EntraConnection, tid: str, user: User) -> bool:
+        """Tell whether another account of the same directory is linked to a user."""
+        accounts = self._connections.accounts_of(tx, connection, user)
+        return any(account.tenant_id == tid for account in accounts)
 
     def _by_name(self, tx: Session, organization: Organization, username: str) -> User | None:
         """Return who has this e-mail address; other names of ours are no business of Entra's."""

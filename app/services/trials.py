@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
 from app import jose
-from app.clock import Clock
-from app.config import Config
 from app.crypto import Vault, new_token
-from app.errors import Invalid, NotFound, Refusal
+from app.errors import Invalid, NotFound
 from app.models import (
     AdministratorSession,
     Application,
+    Door,
     Environment,
     GatewaySession,
-    KeyUse,
     Organization,
     SessionStatus,
     User,
@@ -27,29 +24,12 @@ from app.models import (
 from app.services.audit import Actor, Audit, EventKind
 from app.services.directory import Directory
 from app.services.enrollment import Enrollment
-from app.services.gateway_sessions import Ask, GatewaySessions
-from app.services.signing_keys import LEEWAY_SECONDS, SigningKeys
+from app.services.gateway_sessions import GatewaySessions
 from app.services.standing import is_suspended
-from app.services.tokens import RESULT_TYP
+from app.services.trial_ways import Check, Judged, Trial, Way
 
 _STATE = "trial of an application"
 _NONCE_BITS = 128
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One thing that an application has to look at.
-
-    Attributes:
-        name: of the claim, or `signature` or `once`.
-        wanted: what it has to be.
-        found: what it is.
-    """
-
-    name: str
-    passed: bool
-    wanted: str
-    found: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,17 +38,32 @@ class Tried:
 
     Attributes:
         status: of the gateway session.
-        token: the result as the browser brought it; empty if it brought none.
-        header: of the result; empty if its signature is not ours, as are the claims.
-        checks: all that an application does with a result, in order, as far as they got.
+        judged: what an application makes of it.
     """
 
     session: GatewaySession
     status: SessionStatus
-    token: str = ""
-    header: jose.Claims
-    claims: jose.Claims
-    checks: list[Check]
+    judged: Judged
+
+    @property
+    def token(self) -> str:
+        """The result or ID token; empty if there is none."""
+        return self.judged.token
+
+    @property
+    def header(self) -> jose.Claims:
+        """What stands in the token's header, if it is ours."""
+        return self.judged.header
+
+    @property
+    def claims(self) -> jose.Claims:
+        """What the token says, if it is ours."""
+        return self.judged.claims
+
+    @property
+    def checks(self) -> list[Check]:
+        """All that an application looks at, in order, as far as it got."""
+        return self.judged.checks
 
     @property
     def passed(self) -> bool:
@@ -77,26 +72,26 @@ class Tried:
 
 
 class Trials:
-    """Opens gateway sessions that come back to the admin area, and judges what they bring."""
+    """Opens gateway sessions that come back to the admin area, and judges what they bring.
+
+    Args:
+        ways: what each door does of it.
+    """
 
     def __init__(
         self,
-        config: Config,
-        clock: Clock,
         vault: Vault,
         directory: Directory,
         enrollment: Enrollment,
         gateway_sessions: GatewaySessions,
-        signing_keys: SigningKeys,
+        ways: Mapping[Door, Way],
         audit: Audit,
     ) -> None:
-        self._issuer = config.base_url
-        self._clock = clock
         self._vault = vault
         self._directory = directory
         self._enrollment = enrollment
         self._gateway_sessions = gateway_sessions
-        self._signing_keys = signing_keys
+        self._ways = ways
         self._audit = audit
 
     def begin(
@@ -108,7 +103,7 @@ class Trials:
         application: Application,
         email: str,
     ) -> str:
-        """Open a real gateway session for a user, and return where the browser goes.
+        """Ask for a user as the application does, and return where the browser goes.
 
         Args:
             by: the session of the administrator who tries, to which the way back is bound.
@@ -117,32 +112,62 @@ class Trials:
             Invalid: `email` names nobody who could be verified.
             Refusal: as `GatewaySessions.open` does.
         """
-        user = self.user(tx, organization, email)
-        nonce = new_token(_NONCE_BITS)
-        ask = Ask(
-            user=str(user.id),
-            redirect_uri=self._gateway_sessions.trial_address(organization, application),
+        user, nonce = self._user(tx, organization, email), new_token(_NONCE_BITS)
+        trial = Trial(
+            organization=organization,
+            application=application,
+            user=user,
+            name=email.strip(),
+            back=self._gateway_sessions.trial_address(organization, application),
             state=self._vault.hash(_bound(by, application, nonce), purpose=_STATE),
             nonce=nonce,
-            internal=True,
         )
-        opened = self._gateway_sessions.open(tx, actor, organization, application, ask)
+        begun = self._ways[application.door].begin(tx, actor, trial)
         self._audit.record(
             tx,
             EventKind.APPLICATION_TRIED,
             actor,
             user=user,
-            gateway_session=opened.session,
+            gateway_session=begun.session,
+            application_id=application.id,
             name=application.name,
         )
-        return opened.url
+        return begun.url
 
-    def session(self, tx: Session, application: Application, state: str) -> GatewaySession | None:
+    def finish(
+        self,
+        tx: Session,
+        actor: Actor,
+        by: AdministratorSession,
+        organization: Organization,
+        application: Application,
+        brought: Mapping[str, str],
+    ) -> Tried | None:
+        """Judge what the browser brought back as the application would, and use it up.
+
+        Returns:
+            None if this administrator's session has begun no such trial.
+        """
+        session = self._session(tx, organization, application, brought.get("state", ""))
+        if session is None:
+            return None
+        bound = _bound(by, application, session.nonce or "")
+        if not self._vault.matches(bound, session.state, purpose=_STATE):
+            return None
+        status = self._gateway_sessions.status(session)
+        judged = self._ways[application.door].judge(tx, actor, session, brought)
+        return Tried(session=session, status=status, judged=judged or Judged(checks=[]))
+
+    def _session(
+        self, tx: Session, organization: Organization, application: Application, state: str
+    ) -> GatewaySession | None:
         """Return the trial's session that a browser came back from with this `state`."""
-        session = tx.scalar(
+        address = self._gateway_sessions.trial_address(organization, application)
+        return tx.scalar(
             sa.select(GatewaySession)
             .where(
                 GatewaySession.application_id == application.id,
+                GatewaySession.redirect_uri == address,
                 GatewaySession.state == state.replace("\0", ""),  # PostgreSQL takes none
                 GatewaySession.found(),
             )
@@ -151,10 +176,8 @@ class Trials:
                 joinedload(GatewaySession.application),
             )
         )
-        trial = session is not None and self._gateway_sessions.is_trial(session)
-        return session if trial else None
 
-    def user(self, tx: Session, organization: Organization, email: str) -> User:
+    def _user(self, tx: Session, organization: Organization, email: str) -> User:
         """Return the user with whom an application is tried.
 
         Raises:
@@ -178,102 +201,6 @@ class Trials:
                 "Invite them to enroll first.",
             )
         return user
-
-    def finish(
-        self,
-        tx: Session,
-        actor: Actor,
-        by: AdministratorSession,
-        organization: Organization,
-        application: Application,
-        *,
-        session_id: str,
-        state: str,
-        result: str,
-    ) -> Tried | None:
-        """Judge what the browser brought back as the application would, and use the result up.
-
-        Args:
-            result: empty if the browser brought none.
-
-        Returns:
-            None if this administrator's session has begun no such trial.
-        """
-        try:
-            session = self._gateway_sessions.find(tx, organization, session_id, application)
-        except NotFound:
-            return None
-        bound = _bound(by, application, session.nonce or "")
-        known = self._vault.matches(bound, session.state, purpose=_STATE)
-        if not (known and self._gateway_sessions.is_trial(session) and state == session.state):
-            return None
-        status = self._gateway_sessions.status(session)
-        if not result:
-            return Tried(session=session, status=status, header={}, claims={}, checks=[])
-        return self._judged(tx, actor, session, result, status)
-
-    def _judged(
-        self, tx: Session, actor: Actor, session: GatewaySession, token: str, status: SessionStatus
-    ) -> Tried:
-        try:
-            keys = self._signing_keys.published(tx, KeyUse.RESULT)
-            claims = jose.verify(token, typ=RESULT_TYP, keys=keys)
-            header = jose.header(token)
-        except jose.BadToken:
-            unsigned = Check(
-                name="signature",
-                passed=False,
-                wanted="by one of the published keys",
-                found="by none of them, or the result was changed",
-            )
-            return Tried(
-                session=session, status=status, token=token, header={}, claims={}, checks=[unsigned]
-            )
-        signed = Check(
-            name="signature",
-            passed=True,
-            wanted="by one of the published keys",
-            found=f"{header['alg']}, key {header['kid']}",
-        )
-        checks = [signed, *self._comparisons(session, claims), self._in_time(claims)]
-        if all(check.passed for check in checks):
-            checks.append(self._used_up(tx, actor, session, token))
-        return Tried(
-            session=session, status=status, token=token, header=header, claims=claims, checks=checks
-        )
-
-    def _comparisons(self, session: GatewaySession, claims: jose.Claims) -> Iterator[Check]:
-        organization = session.user.organization
-        wanted = {
-            "iss": self._issuer,
-            "aud": session.application.client_id,
-            "nonce": session.nonce,
-            "sub": str(session.user_id),
-            "org": organization.domain,
-            "env": organization.environment.value,
-        }
-        for name, value in wanted.items():
-            found = claims.get(name)
-            yield Check(name=name, passed=found == value, wanted=str(value), found=str(found))
-
-    def _in_time(self, claims: jose.Claims) -> Check:
-        now = self._clock.now()
-        until = datetime.fromtimestamp(claims["exp"], UTC)
-        return Check(
-            name="exp",
-            passed=now.timestamp() < claims["exp"] + LEEWAY_SECONDS,
-            wanted=f"after {now:%H:%M:%S} UTC",
-            found=f"{until:%H:%M:%S} UTC",
-        )
-
-    def _used_up(self, tx: Session, actor: Actor, session: GatewaySession, token: str) -> Check:
-        """Redeem the result, so that it works once."""
-        try:
-            first = self._gateway_sessions.redeem(tx, actor, session, token) is not None
-            found = "redeemed now" if first else "redeemed before"
-        except Refusal as refusal:  # the user was suspended on the way
-            first, found = False, refusal.message
-        return Check(name="once", passed=first, wanted="not redeemed before", found=found)
 
 
 def _bound(by: AdministratorSession, application: Application, nonce: str) -> str:

@@ -65,5 +65,16 @@ TOKEN_CHECKS = {
     "code": "The code was exchanged once, now",
     "shared": "Signed with the client secret",
     "preferred_username": "The name as it was sent",
+    "acr": "The class that was asked",
+    "amr": "One method, of those asked",
+    "account": "Entra’s user is this one",
 }
-"""What a client of OpenID Connect or Duo looks at besides."""
+"""What is looked at besides in an ID token, of whichever door."""
+
+CONNECTION_CHECKS = {
+    "discovery": "Our discovery document",
+    "jwks": "Our keys and certificates",
+    "authorize": "Our address for sign-ins",
+    "microsoft": "Microsoft’s keys",
+}
+"""What is looked at of a connection to Entra."""

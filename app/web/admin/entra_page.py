@@ -24,7 +24,7 @@ def show_entra(tx: Session, seat: Seat, application: Application) -> ResponseRet
     """Show what to enter in Entra, to the letter."""
     connection = services().entra_connections.of(tx, application)
     place = addresses(connection.cloud)
-    issuer = f"{services().config.base_url}/entra/{connection.id}"
+    issuer = services().entra_connections.issuer(connection.id)
     _, accounts = services().entra_connections.accounts(tx, connection, most=1)
     return render(
         "admin/applications/entra.html",

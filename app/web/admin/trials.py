@@ -14,13 +14,16 @@ from wtforms import EmailField
 from app.errors import Invalid, NotFound, Refusal
 from app.jose import Claims
 from app.models import Application, Door
-from app.services.cryptr_trials import CryptrTrials
-from app.services.duo_trials import DuoTrials
-from app.services.oidc_trials import OidcTrials
 from app.services.roles import Action
-from app.services.trials import Trials, Tried
 from app.web.admin.applications import blueprint
-from app.web.admin.claim_words import CHECKS, CLAIMS, HEADER, MOMENTS, TOKEN_CHECKS
+from app.web.admin.claim_words import (
+    CHECKS,
+    CLAIMS,
+    CONNECTION_CHECKS,
+    HEADER,
+    MOMENTS,
+    TOKEN_CHECKS,
+)
 from app.web.admin.desk import Seat, explain, page, render
 from app.web.support import services
 
@@ -48,7 +51,7 @@ def begin_trial(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturn
     """Open a gateway session, and send this browser there."""
     application, form = _find(tx, seat, client_id), TryForm()
     try:
-        url = _trials(application).begin(
+        url = services().trials.begin(
             tx, seat.actor, seat.session, seat.organization, application, form.email.data or ""
         )
     except Refusal as refusal:
@@ -65,7 +68,14 @@ def end_trial(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnVa
     application = _find(tx, seat, client_id)
     tx.close()
     with services().database.writing() as writing:  # the result is used up
-        tried = _finished(writing, seat, application)
+        tried = services().trials.finish(
+            writing,
+            seat.actor,
+            seat.session,
+            seat.organization,
+            application,
+            request.args.to_dict(),
+        )
     if tried is None:
         return render("admin/applications/not_tried.html", seat, 422, application=application)
     return render(
@@ -80,48 +90,42 @@ def end_trial(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnVa
     )
 
 
-def _finished(tx: Session, seat: Seat, application: Application) -> Tried | None:
-    brought = request.args
-    if application.door is not Door.REST:
-        return _token_trials(application).finish(
-            tx,
-            seat.actor,
-            seat.session,
-            application,
-            state=brought.get("state", ""),
-            code=brought.get("code", "") or brought.get("duo_code", ""),
-        )
-    return services().trials.finish(
-        tx,
-        seat.actor,
-        seat.session,
-        seat.organization,
-        application,
-        session_id=brought.get("session_id", ""),
-        state=brought.get("state", ""),
-        result=brought.get("result", ""),
+@blueprint.get("/<uuid:client_id>/check")
+@page(Action.TRY_APPLICATION)
+def ask_check(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
+    """Say what of a connection to Entra can be looked at from here, and what can't."""
+    application = _of_entra(tx, seat, client_id)
+    return render("admin/applications/checked.html", seat, application=application, looked=None)
+
+
+@blueprint.post("/<uuid:client_id>/check")
+@page(Action.TRY_APPLICATION, streams=True)
+def check_connection(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnValue:
+    """Look at both ends of a connection to Entra, and show what was found."""
+    application = _of_entra(tx, seat, client_id)
+    connection = services().entra_connections.of(tx, application)
+    kid = services().entra_checks.signing_kid(tx)
+    tx.close()  # five addresses are called, which may take seconds
+    looked = services().entra_checks.look(connection, kid=kid)
+    return render(
+        "admin/applications/checked.html",
+        seat,
+        application=application,
+        looked=looked,
+        checks=CONNECTION_CHECKS,
     )
 
 
-def _trials(application: Application) -> Trials | OidcTrials | DuoTrials | CryptrTrials:
-    return services().trials if application.door is Door.REST else _token_trials(application)
-
-
-def _token_trials(application: Application) -> OidcTrials | DuoTrials | CryptrTrials:
-    of_door: dict[Door, OidcTrials | DuoTrials | CryptrTrials] = {
-        Door.OIDC: services().oidc_trials,
-        Door.DUO: services().duo_trials,
-        Door.CRYPTR: services().cryptr_trials,
-    }
-    return of_door[application.door]
+def _of_entra(tx: Session, seat: Seat, client_id: uuid.UUID) -> Application:
+    found = _find(tx, seat, client_id)
+    if found.door is not Door.ENTRA:
+        raise NotFound("application")
+    return found
 
 
 def _find(tx: Session, seat: Seat, client_id: uuid.UUID) -> Application:
-    """Return an application that can be tried; users of Entra's come with Entra's word alone."""
-    found = services().applications.serving(tx, seat.organization, str(client_id))
-    if found.door is Door.ENTRA:
-        raise NotFound("application")
-    return found
+    """Return an application of the organization's, or one of the operator's."""
+    return services().applications.serving(tx, seat.organization, str(client_id))
 
 
 def _ask(

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from app.models import KeyUse
 from app.services.signing_keys import ENTRA_READS_EVERY
-from app.web.entra.connection import blueprint, issuer
+from app.web.entra.connection import blueprint
 from app.web.support import services
 
 _MAX_AGE = int(ENTRA_READS_EVERY.total_seconds())
@@ -20,7 +20,7 @@ def metadata(connection_id: uuid.UUID) -> ResponseReturnValue:
     """Say who signs, where to send users, and where the keys are (OpenID Connect Discovery)."""
     with services().database.reading() as tx:
         services().entra_connections.find(tx, connection_id)
-    ours = issuer(connection_id)
+    ours = services().entra_connections.issuer(connection_id)
     return _public(
         jsonify(
             issuer=ours,

@@ -147,6 +147,7 @@ def addresses(
         "admin_applications.edit_duo": {"client_id": ids["duo"]},
         "admin_applications.edit_entra": {"client_id": ids["entra"]},
         "admin_applications.edit_cryptr": {"client_id": ids["board"]},
+        "admin_applications.ask_check": {"client_id": ids["entra"]},
         "admin_user.ask_invite": {"user_id": ids["invited"]},
         "admin_user.ask_withdraw_invitation": {"user_id": ids["invited"]},
         "admin_user.ask_lift": {"user_id": ids["suspended"]},

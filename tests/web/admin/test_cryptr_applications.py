@@ -7,7 +7,6 @@ import sqlalchemy as sa
 from app.models import Application, CryptrClient, Door, Event, Role
 from tests.actors import Administrator
 from tests.conftest import Harbor
-from tests.entra import connected
 
 ADA = "ada@harbor.example"
 URI = "https://board.example/callback"
@@ -93,10 +92,3 @@ def test_a_trial_that_is_shown_again_says_that_the_code_was_used(harbor: Harbor)
     stranger.at(f"/applications/{client_id}/try/back?code=other&state={state}")
     assert stranger.status == 422
     assert ADA not in stranger.text
-
-
-def test_what_entra_alone_can_send_users_to_is_not_tried(harbor: Harbor) -> None:
-    client_id = connected(harbor, name="Harbor Entra").client_id
-    nadia = harbor.administrator()
-    assert nadia.at(f"/applications/{client_id}/try").status == 404
-    assert nadia.at(f"/applications/{client_id}/try/back").status == 404

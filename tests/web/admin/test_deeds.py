@@ -394,6 +394,7 @@ DEEDS = [
             "tenant_ids": TENANT,
         },
     ),
+    deed("admin_applications.check_connection", "/applications/{entra}/check"),
     deed("admin_applications.delete", "/applications/{logs}/delete", "application:deleted"),
     deed(
         "admin_audit.change_retention",
