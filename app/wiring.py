@@ -90,6 +90,7 @@ from app.services.passes import Passes
 from app.services.passkey_challenges import PasskeyChallenges
 from app.services.passkey_settings import PasskeyRules
 from app.services.passkeys import Passkeys
+from app.services.password_guesses import PasswordGuesses
 from app.services.policies import Policies
 from app.services.provider_accounts import ProviderAccounts
 from app.services.provider_tests import ProviderTests
@@ -323,8 +324,15 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
     administration = Administration(config, organizations, applications, method_settings)
     administrator_events = AdministratorEvents(audit)
     administrator_sessions = AdministratorSessions(clock, vault, administrator_events)
+    password_guesses = PasswordGuesses(clock, vault)
     administrators = Administrators(
-        clock, administration, administrator_sessions, directory, delivery, administrator_events
+        clock,
+        administration,
+        administrator_sessions,
+        directory,
+        delivery,
+        administrator_events,
+        password_guesses,
     )
     appointments = Appointments(clock, administrators, administrator_sessions, audit)
     magic_links = MagicLinks(clock, vault, gateway_sessions, limits, audit)
@@ -561,6 +569,7 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             administrator_sessions,
             gateway_sessions,
             administrator_events,
+            password_guesses,
             audit,
         ),
         administrator_sessions=administrator_sessions,

@@ -39,6 +39,7 @@ from app.models.method_setting import MethodSetting
 from app.models.oidc_client import ClientAuth, OidcClient
 from app.models.organization import CUSTOMERS, Environment, Organization
 from app.models.passkey_challenge import PasskeyChallenge
+from app.models.password_guess import PasswordGuess
 from app.models.policy import Policy, PolicyMode, PolicySkip
 from app.models.provider_account import ProviderAccount
 from app.models.pushed_request import PushedRequest
@@ -102,6 +103,7 @@ __all__ = [
     "OidcClient",
     "Organization",
     "PasskeyChallenge",
+    "PasswordGuess",
     "Policy",
     "PolicyMode",
     "PolicySkip",

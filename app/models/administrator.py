@@ -39,11 +39,9 @@ class Administrator(Base):
     password_hash: Mapped[str]
     """By argon2id."""
     password_changed_at: Mapped[datetime]
-    failures: Mapped[int] = mapped_column(default=0)
-    """Consecutive wrong passwords from browsers that never signed in here."""
-    retry_at: Mapped[datetime | None]
     known_failures: Mapped[int] = mapped_column(default=0)
-    """The same from browsers that did: a stranger can't lock the administrator out of them."""
+    """Consecutive wrong passwords from browsers that signed in here before. Those of strangers are
+    a `PasswordGuess`, which can't lock the administrator out of these."""
     known_retry_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 

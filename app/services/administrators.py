@@ -21,6 +21,7 @@ from app.services.administrator_sessions import AdministratorSessions
 from app.services.audit import Actor, EventKind
 from app.services.delivery import Delivery
 from app.services.directory import Directory
+from app.services.password_guesses import PasswordGuesses
 from app.services.user_fields import checked_email, email_key
 
 _WITH_USER = joinedload(Administrator.user).joinedload(User.organization)
@@ -38,6 +39,7 @@ class Administrators:
         directory: Directory,
         delivery: Delivery,
         events: AdministratorEvents,
+        guesses: PasswordGuesses,
     ) -> None:
         self._clock = clock
         self._administration = administration
@@ -45,6 +47,7 @@ class Administrators:
         self._directory = directory
         self._delivery = delivery
         self._events = events
+        self._guesses = guesses
 
     def create(
         self, tx: Session, actor: Actor, *, email: str, name: str, password_hash: str
@@ -71,7 +74,6 @@ class Administrators:
             name=checked_name(name),
             password_hash=password_hash,
             password_changed_at=now,
-            failures=0,
             known_failures=0,
             created_at=now,
         )
@@ -112,8 +114,8 @@ class Administrators:
         """Change the password, tell its owner, and end every session that rests on the old one."""
         administrator.password_hash = password_hash
         administrator.password_changed_at = self._clock.now()
-        administrator.failures = administrator.known_failures = 0
-        administrator.retry_at = administrator.known_retry_at = None
+        administrator.known_failures, administrator.known_retry_at = 0, None
+        self._guesses.forgive(tx, administrator.email)
         self._sessions.end_all(tx, administrator)
         self._events.record(tx, EventKind.ADMINISTRATOR_PASSWORD_CHANGED, actor, administrator)
         self.tell(tx, actor, administrator, "password_changed")

@@ -24,7 +24,7 @@ from app.models import (
     User,
     WebhookDelivery,
 )
-from app.services import send_counts
+from app.services import password_guesses, send_counts
 from app.services.audit import SYSTEM, Actor, Audit, EventKind
 from app.services.seals import BATCH, Seals, ids_of, in_groups
 
@@ -110,7 +110,7 @@ class Retention:
         """Delete some of the events that are older than their organization keeps them.
 
         Old messages, old deliveries to webhooks, counts of messages that nobody asks for any more,
-        arrivals and freeze links that are over go with them.
+        arrivals and freeze links that are over, and old counts of passwords go with them.
 
         Returns:
             Whether there may be more to delete at once.
@@ -127,6 +127,7 @@ class Retention:
             self._purge_counts(),
             self._purge_arrivals(),
             self._purge_links(),
+            self._purge_guesses(),
         )
         return any([*more, *others])
 
@@ -159,6 +160,10 @@ class Retention:
         with self._database.writing() as tx:
             done = tx.execute(gone, execution_options={"synchronize_session": False})
         return int(done.rowcount) >= _MESSAGES_AT_ONCE  # type: ignore[attr-defined]
+
+    def _purge_guesses(self) -> bool:
+        with self._database.writing() as tx:
+            return password_guesses.purge(tx, self._clock.now())
 
     def _purge_links(self) -> bool:
         """Delete some of the freeze links that are over, but those that still freeze somebody."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
 from app.clock import Clock
-from app.db import Database, UtcDateTime, touched_one
+from app.db import Database, touched_one
 from app.errors import NotFound, Refusal
 from app.models import Administrator, AdministratorSession, Intent, User
 from app.services import passwords
@@ -20,14 +20,8 @@ from app.services.administrator_sessions import AdministratorSessions, Admitted
 from app.services.administrators import Administrators, administrator_actor
 from app.services.audit import Actor, Audit, EventKind
 from app.services.gateway_sessions import Ask, GatewaySessions
+from app.services.password_guesses import PasswordGuesses, waiting_until
 
-_WAITS = {
-    5: timedelta(seconds=30),
-    7: timedelta(minutes=1),
-    9: timedelta(minutes=5),
-    11: timedelta(minutes=15),
-}
-"""How long passwords wait after so many wrong ones in a row; no longer, or it would be a weapon."""
 _WITH_USER = joinedload(Administrator.user).joinedload(User.organization)
 
 
@@ -54,6 +48,7 @@ class SignIns:
         sessions: AdministratorSessions,
         gateway_sessions: GatewaySessions,
         events: AdministratorEvents,
+        guesses: PasswordGuesses,
         audit: Audit,
     ) -> None:
         self._database = database
@@ -63,6 +58,7 @@ class SignIns:
         self._events = events
         self._sessions = sessions
         self._gateway_sessions = gateway_sessions
+        self._guesses = guesses
         self._audit = audit
 
     # The password
@@ -72,7 +68,8 @@ class SignIns:
     ) -> Administrator | WrongPassword:
         """Judge a password, once; charged before, in a transaction of its own.
 
-        Hashing takes long on purpose, so it is done while no lock is held.
+        Hashing takes long on purpose, so it is done while no lock is held. An address that nobody
+        has is charged, hashed for and written about as one that somebody has.
 
         Args:
             knows: whether this browser signed that administrator in before; strangers have another
@@ -81,15 +78,16 @@ class SignIns:
         with self._database.writing() as tx:
             administrator = self._administrators.named(tx, email)
             familiar = administrator is not None and knows(administrator)
-            retry_at = self._charge(tx, administrator, familiar) if administrator else None
+            retry_at = self._charge(tx, email, administrator if familiar else None)
         kept = administrator.password_hash if administrator and retry_at is None else None
         right = passwords.matches(password, kept)
-        if administrator is None:
-            return WrongPassword()
         with self._database.writing() as tx:
+            if administrator is None:
+                self._guesses.refuse(tx, email)
+                return WrongPassword(retry_at=retry_at)
             found = tx.get_one(Administrator, administrator.id, options=[_WITH_USER])
             if right and found.password_hash == kept:
-                self._forgive(found, familiar)
+                self._forgive(tx, found, familiar)
                 return found
             self._record_wrong(tx, peer, found, judged=retry_at is None)
             return WrongPassword(retry_at=retry_at)
@@ -104,33 +102,34 @@ class SignIns:
         else:
             self._audit.record(tx, kind, peer, user=administrator.user, email=told, judged=False)
 
-    def _charge(self, tx: Session, one: Administrator, familiar: bool) -> datetime | None:
-        """Count a wrong password before it is judged; return until when none is, if so."""
-        count = Administrator.known_failures if familiar else Administrator.failures
-        until = Administrator.known_retry_at if familiar else Administrator.retry_at
-        now = self._clock.now()
-        waits = sa.case(
-            *(
-                (count + 1 >= least, sa.literal(now + wait, UtcDateTime()))
-                for least, wait in sorted(_WAITS.items(), reverse=True)
-            ),
-            else_=sa.null(),
+    def _charge(self, tx: Session, email: str, familiar: Administrator | None) -> datetime | None:
+        """Count a wrong password before it is judged; return until when none is, if so.
+
+        Args:
+            familiar: whose browser it is, if it signed in before.
+        """
+        if familiar is None:
+            return self._guesses.charge(tx, email)
+        count, until, now = (
+            Administrator.known_failures,
+            Administrator.known_retry_at,
+            self._clock.now(),
         )
         charge = (
             sa.update(Administrator)
-            .where(Administrator.id == one.id, sa.or_(until.is_(None), until <= now))
-            .values({count: count + 1, until: waits})
+            .where(Administrator.id == familiar.id, sa.or_(until.is_(None), until <= now))
+            .values({count: count + 1, until: waiting_until(count + 1, now)})
         )
         if touched_one(tx, charge):
             return None
-        tx.refresh(one, ["retry_at", "known_retry_at"])
-        return one.known_retry_at if familiar else one.retry_at
+        tx.refresh(familiar, ["known_retry_at"])
+        return familiar.known_retry_at
 
-    def _forgive(self, one: Administrator, familiar: bool) -> None:
+    def _forgive(self, tx: Session, one: Administrator, familiar: bool) -> None:
         if familiar:
             one.known_failures, one.known_retry_at = 0, None
         else:
-            one.failures, one.retry_at = 0, None
+            self._guesses.forgive(tx, one.email)
 
     # The second factor
 

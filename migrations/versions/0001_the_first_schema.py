@@ -130,6 +130,19 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "password_guesses",
+        sa.Column("address_hash", sa.String(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("address_hash", name=op.f("pk_password_guesses")),
+    )
+    with op.batch_alter_table("password_guesses", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_password_guesses_tried_at"), ["tried_at"], unique=False
+        )
+
+    op.create_table(
         "seals",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("chain", sa.String(), nullable=False),
@@ -751,8 +764,6 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("password_hash", sa.String(), nullable=False),
         sa.Column("password_changed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("known_failures", sa.Integer(), nullable=False),
         sa.Column("known_retry_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -1944,6 +1955,10 @@ def downgrade() -> None:
         )
 
     op.drop_table("seals")
+    with op.batch_alter_table("password_guesses", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_password_guesses_tried_at"))
+
+    op.drop_table("password_guesses")
     op.drop_table("organizations")
     with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idempotency_keys_expires_at"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,6 +14,7 @@ import sqlalchemy as sa
 
 from app import models
 from app.models import AdministratorSession, Event, Role
+from app.services import passwords
 from tests.actors import Administrator, Browser, Reply
 from tests.conftest import ONE_DATABASE, PASSWORD, Harbor
 
@@ -102,6 +106,78 @@ def test_the_password_is_not_told_again(harbor: Harbor) -> None:
     assert nadia.email in reply.text
 
 
+def test_an_unknown_address_has_to_wait_as_a_known_one_does(harbor: Harbor) -> None:
+    """F55: no number of tries, and no wait, tells who is an administrator."""
+    nadia, told = harbor.administrator(signed_in=False), []
+    stranger = harbor.browser()
+    for number in range(14):
+        pages = set()
+        for address in (nadia.email, "nobody@gatehouse.example", "no address", "\0"):
+            reply = types_password(stranger, address, "wrong " + PASSWORD)
+            text = re.sub(r'value="[^"]*"', "", reply.text).replace(address, "")
+            pages.add((reply.status, text))
+        assert len(pages) == 1, number
+        told.append("Too many wrong passwords" in stranger.page.text)
+        harbor.clock.advance({5: 31, 7: 31, 9: 61, 11: 61}.get(number, 0))
+    assert told == [n in {5, 7, 9, 11, 13} for n in range(14)]
+
+
+@contextlib.contextmanager
+def commits(harbor: Harbor) -> Iterator[list[bool]]:
+    """Note of each transaction whether it wrote anything."""
+    app = harbor.wire.client.application  # type: ignore[attr-defined]
+    engine = app.extensions["gatehouse"].database.engine
+    statements, found = list[str](), list[bool]()
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement.split()[0])
+
+    def end(_connection: Any) -> None:
+        found.append(not {"INSERT", "UPDATE", "DELETE"}.isdisjoint(statements))
+        statements.clear()
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    sa.event.listen(engine, "commit", end)
+    yield found
+    sa.event.remove(engine, "before_cursor_execute", note)
+    sa.event.remove(engine, "commit", end)
+
+
+def test_no_work_tells_an_unknown_address_from_a_known_one(
+    harbor: Harbor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F56: each is hashed once, and written about in two transactions; a long one is not hashed."""
+    nadia, hashed = harbor.administrator(signed_in=False), list[str]()
+    verify = passwords._hasher.verify
+
+    def counted(kept: str, password: str) -> bool:
+        hashed.append(password)
+        return bool(verify(kept, password))
+
+    monkeypatch.setattr(passwords, "_hasher", SimpleNamespace(verify=counted))
+    for address in (nadia.email, "nobody@gatehouse.example", "no address"):
+        for password in ("wrong " + PASSWORD, "x" * 50_000):
+            browser = harbor.browser()
+            browser.goes_to("/admin/sign-in")
+            hashed.clear()
+            with commits(harbor) as found:
+                browser.submits(email=address, password=password)
+            assert (len(hashed), found.count(True)) == (1, 2), address
+            assert len(hashed[0]) < 200
+
+
+def test_counts_of_passwords_are_forgotten_after_a_day(harbor: Harbor) -> None:
+    for number in range(5):
+        types_password(harbor.browser(), f"nobody{number % 2}@gatehouse.example", PASSWORD)
+    counted = sa.select(models.PasswordGuess)
+    assert sorted(row[0].failures for row in harbor.rows(counted)) == [2, 3]
+    assert "nobody" not in repr([row[0].address_hash for row in harbor.rows(counted)])
+    for hours, left in ((23, 2), (2, 0)):
+        harbor.clock.advance(hours * 3600)
+        harbor.services.retention.purge()
+        assert len(harbor.rows(counted)) == left
+
+
 def test_wrong_passwords_have_to_wait_and_no_longer_than_a_quarter_of_an_hour(
     harbor: Harbor,
 ) -> None:
@@ -145,7 +221,7 @@ def test_parallel_guesses_are_each_counted(live_harbor: Harbor) -> None:
             pool.map(lambda one: one.submits(email=nadia.email, password=OTHER_WORDS), browsers)
         )
     assert {reply.status for reply in replies} == {422}
-    [(failures,)] = live_harbor.rows(sa.select(models.Administrator.failures))
+    [(failures,)] = live_harbor.rows(sa.select(models.PasswordGuess.failures))
     assert failures == 5
 
 
