@@ -22,7 +22,10 @@ from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from app import metrics
+
 _SURVIVORS = "survivors"
+_FOLLOWERS = "followers"
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
 _LOCK_SECONDS = 30
 """How long one writer on SQLite waits for another."""
@@ -78,6 +81,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = sa.create_engine(url, hide_parameters=True, **_pool(url))
+        event.listen(self.engine, "handle_error", _count_error)
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _set_pragmas)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -107,6 +111,8 @@ class Database:
         except Exception:
             self._keep_survivors(session)
             raise
+        for follower in session.info.pop(_FOLLOWERS, ()):
+            follower()
 
     def _keep_survivors(self, undone: Session) -> None:
         survivors: list[Callable[[Session], object]] = undone.info.pop(_SURVIVORS, [])
@@ -124,6 +130,11 @@ def keep_even_if_undone(session: Session, act: Callable[[Session], object]) -> N
     This is how the charge for an attempt outlives whatever breaks after it.
     """
     session.info.setdefault(_SURVIVORS, []).append(act)
+
+
+def once_kept(session: Session, act: Callable[[], object]) -> None:
+    """Have `act` done when the transaction has been kept, and never if it is undone."""
+    session.info.setdefault(_FOLLOWERS, []).append(act)
 
 
 def touched_one(session: Session, statement: sa.Update | sa.Delete) -> bool:
@@ -197,6 +208,13 @@ def _no_condition(_element: on_sqlite, _compiler: SQLCompiler, **_kwargs: Any) -
 @compiles(on_sqlite, "sqlite")
 def _the_condition(element: on_sqlite, compiler: SQLCompiler, **kwargs: Any) -> str:
     return f"({compiler.process(element.clauses, **kwargs)})"
+
+
+def _count_error(context: sa.engine.ExceptionContext) -> None:
+    name = type(context.sqlalchemy_exception).__name__
+    known = {"IntegrityError": "integrity", "OperationalError": "operational"}
+    kind = "disconnected" if context.is_disconnect else known.get(name, "other")
+    metrics.count_database_error(kind)
 
 
 def _pool(url: str) -> dict[str, Any]:

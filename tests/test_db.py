@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from app.db import Database, keep_even_if_undone, lock, touched_one
+from app.db import Database, keep_even_if_undone, lock, once_kept, touched_one
 from app.models import Environment, Event, Organization, User
 from tests.conftest import ONE_DATABASE
 
@@ -89,6 +89,21 @@ def test_it_is_kept_even_if_the_commit_itself_fails(database: Database) -> None:
         keep_even_if_undone(tx, lambda fresh: fresh.add(event("charge")))
         tx.add(organization("harbor"))
     assert kinds(database) == ["charge"]
+
+
+def test_what_follows_a_transaction_is_done_once_it_was_kept_and_only_then(
+    database: Database,
+) -> None:
+    seen: list[list[str]] = []
+    with database.writing() as tx:
+        tx.add(event("kept"))
+        once_kept(tx, lambda: seen.append(kinds(database)))
+        assert seen == []
+    assert seen == [["kept"]]
+    with pytest.raises(RuntimeError, match="broken"), database.writing() as tx:
+        once_kept(tx, lambda: seen.append([]))
+        raise RuntimeError("broken")
+    assert seen == [["kept"]]
 
 
 def test_a_later_transaction_owes_nothing_to_an_earlier_one(database: Database) -> None:

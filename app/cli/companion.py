@@ -1,31 +1,33 @@
-"""The worker that `gatehouse serve` runs beside its web workers."""
+"""What `gatehouse serve` runs beside its web workers: a worker, and who answers Prometheus."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
 
 _PAUSE_SECONDS = 5
-"""A worker that ends at once is not started again before this."""
+"""What ends at once is not started again before this."""
 
 _LAST_WORDS_SECONDS = 25
 
 
 class Companion:
-    """Keeps one `gatehouse worker` running as a child of this process.
+    """Keeps one command running as a child of this process.
 
     Args:
-        options: of that command.
+        words: of that command, which takes `--parent` and ends with it.
     """
 
-    def __init__(self, options: Sequence[str] = ()) -> None:
-        self._options = options
+    def __init__(self, *words: str) -> None:
+        self._words = words
         self._process: subprocess.Popen[bytes] | None = None
         self._not_before = 0.0
 
@@ -35,7 +37,7 @@ class Companion:
         if gone and time.monotonic() >= self._not_before:
             self._not_before = time.monotonic() + _PAUSE_SECONDS
             # It ends by itself when this process is no longer its parent, however that came.
-            words = ["worker", "--parent", str(os.getpid()), *self._options]
+            words = [*self._words, "--parent", str(os.getpid())]
             run = "from app.cli import main; main()"
             self._process = subprocess.Popen([sys.executable, "-c", run, *words])  # noqa: S603
 
@@ -56,19 +58,29 @@ class Companion:
 
 
 class KeepingArbiter(Arbiter):  # type: ignore[misc]
-    """Gunicorn's master process, which looks after the companion as after its web workers."""
+    """Gunicorn's master process, which looks after companions as after its web workers.
 
-    def __init__(self, app: Any, options: Sequence[str] = ()) -> None:
+    Args:
+        folder: what is removed when all have ended.
+    """
+
+    def __init__(self, app: Any, companions: Sequence[Companion], folder: Path | None) -> None:
         super().__init__(app)
-        self._companion = Companion(options)
+        self._companions = companions
+        self._folder = folder
 
     def manage_workers(self) -> None:
         """Replace what died."""
         super().manage_workers()
-        self._companion.keep()
+        for one in self._companions:
+            one.keep()
 
     def stop(self, graceful: bool = True) -> None:
         """End all of them."""
-        self._companion.end()
+        for one in self._companions:
+            one.end()
         super().stop(graceful)
-        self._companion.wait()
+        for one in self._companions:
+            one.wait()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)

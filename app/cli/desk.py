@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -15,6 +16,31 @@ from app.models import CUSTOMERS, Environment
 from app.services.credentials import MOST_OVERLAP
 from app.wiring import Services, wire
 
+
+@dataclass(frozen=True)
+class Address:
+    """Where something listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read `HOST:PORT`; an IPv6 address stands in brackets.
+
+        Raises:
+            click.BadParameter: it is none.
+        """
+        host, _, port = text.rpartition(":")
+        if not host or not (port.isascii() and port.isdecimal()) or not 0 < int(port) <= _LAST_PORT:
+            raise click.BadParameter("write HOST:PORT, such as 127.0.0.1:9464")
+        return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+_LAST_PORT = 65535
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -95,6 +121,17 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")(
         command
     )
+
+
+def metrics_option(command: Command) -> Command:
+    """Add --metrics."""
+    return click.option(
+        "--metrics",
+        "metrics_at",
+        metavar="HOST:PORT",
+        callback=lambda _context, _parameter, value: Address.parse(value) if value else None,
+        help="Serve metrics for Prometheus there, and nowhere else. Off by default.",
+    )(command)
 
 
 def environment_option(command: Command) -> Command:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import logging
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,9 +14,9 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from gunicorn.util import import_app
 
-from app import logs
-from app.cli.companion import KeepingArbiter
-from app.cli.desk import services
+from app import logs, metrics
+from app.cli.companion import Companion, KeepingArbiter
+from app.cli.desk import Address, metrics_option, services
 
 THREADS = 4
 
@@ -39,10 +42,12 @@ class ServerLogs(Logger):  # type: ignore[misc]
 class Server(BaseApplication):  # type: ignore[misc]
     """Gunicorn with threads, set up from the command line alone."""
 
-    def __init__(self, options: dict[str, Any], *, with_worker: bool, with_sender: bool) -> None:
+    def __init__(
+        self, options: dict[str, Any], companions: Sequence[Companion], folder: Path | None
+    ) -> None:
         self._options = options
-        self._with_worker = with_worker
-        self._with_sender = with_sender
+        self._companions = companions
+        self._folder = folder
         super().__init__()
 
     def load_config(self) -> None:
@@ -52,10 +57,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until the process is told to stop."""
-        if self._with_worker:
-            KeepingArbiter(self, () if self._with_sender else ("--no-sender",)).run()
-        else:
-            super().run()
+        KeepingArbiter(self, self._companions, self._folder).run()
 
     def load(self) -> Any:
         """Build the application, once in each worker: no connection crosses a fork."""
@@ -81,6 +83,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     show_default=True,
     help="Let that worker send the messages and webhooks that wait.",
 )
+@metrics_option
 def command(
     bind: str,
     workers: int,
@@ -88,11 +91,19 @@ def command(
     keyfile: str | None,
     with_worker: bool,
     with_sender: bool,
+    metrics_at: Address | None,
 ) -> None:
     """Serve the gateway until it is told to stop (SIGTERM or Ctrl-C)."""
     if (certfile is None) != (keyfile is None):
         raise click.UsageError("--certfile and --keyfile go together.")
     importlib.import_module("app.web.doors")  # before the fork, so that web workers share it
+    companions, folder = [], None
+    if with_worker:
+        companions.append(Companion("worker", *([] if with_sender else ["--no-sender"])))
+    if metrics_at:
+        folder = Path(tempfile.mkdtemp(prefix="gatehouse-metrics-"))
+        metrics.share(folder)
+        companions.append(Companion("metrics", str(metrics_at)))
     wired = services()
     wired.database.engine.dispose()
     logs.start(wired.config.log_format)
@@ -110,6 +121,6 @@ def command(
             "forwarded_allow_ips": "",
             "control_socket_disable": True,
         },
-        with_worker=with_worker,
-        with_sender=with_sender,
+        companions,
+        folder,
     ).run()

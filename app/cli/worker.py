@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
-from app import logs
-from app.cli.desk import services
+from app import logs, metrics
+from app.cli.desk import Address, metrics_option, services
+from app.cli.metrics import listening
+from app.wiring import Services
 from app.worker import CALLS_OUT, JOBS, Worker
 
 
@@ -20,13 +25,26 @@ from app.worker import CALLS_OUT, JOBS, Worker
     show_default=True,
     help="Send the messages and webhooks that wait.",
 )
+@metrics_option
 @click.option("--parent", type=int, hidden=True, help="End when this process is not ours.")
-def command(parent: int | None, sends: bool) -> None:
+def command(parent: int | None, sends: bool, metrics_at: Address | None) -> None:
     """Do what is due beside answering requests, until it is told to stop (SIGTERM or Ctrl-C).
 
     `gatehouse serve` runs one by itself. Any number may run at once, on any machine.
     """
-    wired = services()
+    with ExitStack() as ending:
+        if metrics_at:
+            folder = Path(ending.enter_context(TemporaryDirectory(prefix="gatehouse-metrics-")))
+            metrics.share(folder)
+        elif shared := metrics.shared_folder():
+            metrics.share(shared)
+        wired = services()
+        if metrics_at:
+            ending.enter_context(listening(wired, metrics_at, folder))
+        _work(wired, parent, sends)
+
+
+def _work(wired: Services, parent: int | None, sends: bool) -> None:
     logs.start(wired.config.log_format)
     worker = Worker(wired, [job for job in JOBS if sends or job not in CALLS_OUT])
     for number in (signal.SIGTERM, signal.SIGINT):

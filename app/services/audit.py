@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app import metrics
 from app.clock import Clock
+from app.db import once_kept
 from app.models import Event, GatewaySession, User
 
 
@@ -177,6 +180,7 @@ class Audit:
             application_id: the one that is concerned, if not the gateway session's.
             why: what an administrator gave as the reason.
         """
+        once_kept(tx, partial(_count, kind, gateway_session, detail))
         tx.add(
             Event(
                 at=self._clock.now(),
@@ -223,6 +227,7 @@ class Audit:
         rows = [{**common, "user_id": user_id, "detail": detail} for user_id, detail in details]
         if rows:
             tx.execute(sa.insert(Event), rows)
+            once_kept(tx, partial(metrics.count_events, kind.value, len(rows)))
 
     def newest(
         self, tx: Session, user: User, *, most: int, but: Collection[EventKind]
@@ -251,6 +256,17 @@ class Audit:
         newest = sa.select(Event).where(mine).order_by(Event.id.desc())
         rows = tx.scalars(newest.limit(per_page).offset((page - 1) * per_page))
         return list(rows), total
+
+
+def _count(
+    kind: EventKind, session: GatewaySession | None, detail: Mapping[str, str | int | bool | None]
+) -> None:
+    """Count an event, and what Prometheus wants to know of it."""
+    metrics.count_events(kind.value)
+    if kind in {EventKind.VERIFICATION_ACCEPTED, EventKind.VERIFICATION_REFUSED}:
+        metrics.count_verification(str(detail["kind"]), str(detail.get("reason") or "accepted"))
+    elif kind is EventKind.RESULT_ISSUED and session is not None:
+        metrics.count_result(session.application.door.value)
 
 
 def _application_of(

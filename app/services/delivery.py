@@ -5,15 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
-from app import texts
+from app import metrics, texts
 from app.clock import Clock
 from app.config import Config
 from app.crypto import Vault
+from app.db import once_kept
 from app.models import (
     Challenge,
     Environment,
@@ -286,6 +288,7 @@ class Delivery:
         message.due_at = None if captured else now
         message.created_at = now
         tx.add(message)
+        once_kept(tx, partial(metrics.count_message, message.channel, message.status.value))
         return message
 
 

@@ -8,9 +8,10 @@ import uuid
 
 import sqlalchemy as sa
 
+from app import metrics
 from app.clock import Clock
 from app.config import Config
-from app.db import Database
+from app.db import Database, touched_one
 from app.errors import Refusal
 from app.models import Message, MessageStatus
 from app.providers.base import Callback, Forged, Report
@@ -143,4 +144,6 @@ class MessageReports:
             is_it,  # another provider may have taken it in the end
         )
         with self._database.writing() as tx:
-            tx.execute(change.values(**values))
+            changed = touched_one(tx, change.values(**values))
+        if changed:
+            metrics.count_message(message.channel, str(values["status"]))

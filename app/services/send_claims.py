@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app import metrics
 from app.clock import Clock
 from app.db import Database, touched_one
 from app.models import Message, MessageStatus, ProviderAccount
@@ -37,6 +38,7 @@ class Claim:
     until: datetime
     tries: int
     expires_at: datetime | None
+    channel: str
 
 
 class Claims:
@@ -73,6 +75,7 @@ class Claims:
                     until=until,
                     tries=row.tries + 1,
                     expires_at=row.expires_at,
+                    channel=row.channel,
                 )
                 for row in _nobody_s(tx, {one.id for one in waiting}, now)
                 if touched_one(tx, _take(row.id, now, until))
@@ -99,7 +102,11 @@ class Claims:
         """
         if status is not MessageStatus.QUEUED:
             values = {"due_at": None, "body": None, **values}
-        return self._change(claim, {**values, "status": status})
+        if not self._change(claim, {**values, "status": status}):
+            return False
+        again = status is MessageStatus.QUEUED
+        metrics.count_message(claim.channel, "retried" if again else status.value)
+        return True
 
     def _change(self, claim: Claim, values: dict[str, object]) -> bool:
         mine = sa.update(Message).where(
@@ -134,9 +141,9 @@ def _in_turn(urgent: bool, now: datetime, limit: int) -> sa.Select[uuid.UUID, uu
 
 def _nobody_s(
     tx: Session, ids: Collection[uuid.UUID], now: datetime
-) -> Sequence[sa.Row[uuid.UUID, int, datetime | None]]:
+) -> Sequence[sa.Row[uuid.UUID, int, datetime | None, str]]:
     """Lock those that are still due; what another one is at is passed over, not waited for."""
-    still = sa.select(Message.id, Message.tries, Message.expires_at).where(
+    still = sa.select(Message.id, Message.tries, Message.expires_at, Message.channel).where(
         Message.id.in_(ids), WAITING, Message.due_at <= now
     )
     return tx.execute(still.with_for_update(skip_locked=True)).all()

@@ -29,9 +29,21 @@ from app.web.support import (
     hosts,
     locale,
     pages,
+    request_counts,
 )
 
-_HABITS = (access_log, hosts, address_limits, headers, forms, locale, pages, branding, error_pages)
+_HABITS = (
+    access_log,
+    request_counts,
+    hosts,
+    address_limits,
+    headers,
+    forms,
+    locale,
+    pages,
+    branding,
+    error_pages,
+)
 _OURS = (health, well_known, brand, provider_reports, gateway, api_v1, api_v2, admin)
 _OF_OTHERS = (cryptr, duo, entra, oidc)
 
