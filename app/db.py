@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -83,8 +84,10 @@ class Database:
         self.engine = sa.create_engine(url, hide_parameters=True, **_pool(url))
         event.listen(self.engine, "handle_error", _count_error)
         if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine, "do_connect", _refuse_to_only_read)
             event.listen(self.engine, "connect", _set_pragmas)
             event.listen(self.engine, "begin", _begin_sqlite)
+            event.listen(self.engine, "handle_error", _give_up_connections)
         self._writer = self.engine.execution_options(writing=True)
 
     @contextlib.contextmanager
@@ -248,6 +251,25 @@ def _use_wal(connection: Any) -> None:
     raise sqlite3.OperationalError("database is locked")
 
 
+def _refuse_to_only_read(_dialect: object, _record: object, address: Any, _more: object) -> None:
+    """Open no file that can't be written, such as one that was put back by another user.
+
+    SQLite would, and a process goes on taking it for that as long as it has it open at all.
+    """
+    file = Path(address[0])
+    for part in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
+        if part.exists() and not os.access(part, os.W_OK):
+            raise sqlite3.OperationalError("attempt to write a readonly database")
+
+
+def _give_up_connections(context: sa.engine.ExceptionContext) -> None:
+    """Let go of a file that can't be written any more, so that it is looked at anew."""
+    code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR) and context.engine is not None:
+        context.is_disconnect = True
+        context.engine.dispose()
+
+
 def _begin_sqlite(connection: sa.Connection) -> None:
     writing = connection.get_execution_options().get("writing")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
@@ -265,8 +287,12 @@ def upgrade(engine: sa.Engine) -> None:
     command.upgrade(_alembic(engine), "head")
 
 
+def head(engine: sa.Engine) -> str:
+    """Return the revision that this release was written for."""
+    return str(ScriptDirectory.from_config(_alembic(engine)).get_current_head())
+
+
 def at_head(engine: sa.Engine) -> bool:
     """Tell whether the schema is the one that this release was written for."""
-    newest = ScriptDirectory.from_config(_alembic(engine)).get_current_head()
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == newest
+        return MigrationContext.configure(connection).get_current_revision() == head(engine)

@@ -12,6 +12,8 @@ from app.config import load
 from app.db import Base, Database, UtcDateTime
 
 _OUR_LOCK = 0x67617465  # "gate"
+_PATIENCE = "2s"
+"""For how long a migration may wait for one table."""
 
 
 def _render(kind: str, item: object, _context: object) -> str | bool:
@@ -54,17 +56,34 @@ def _without_cascades(connection: Connection) -> Iterator[None]:
             driver.execute("PRAGMA foreign_keys=ON")
 
 
-def _wait_for_others(connection: Connection) -> None:
-    """Let one process migrate at a time; the next then finds nothing left to do."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_OUR_LOCK)))
+@contextlib.contextmanager
+def _one_at_a_time(connection: Connection) -> Iterator[None]:
+    """Let one process migrate at a time; the next then finds nothing left to do.
+
+    Servers work meanwhile. Whoever waits for a table makes all others queue behind it, so a
+    migration of PostgreSQL gives up soon, and is tried again (app/schema.py). SQLite's waits for
+    the writers before it, and they for it.
+    """
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    connection.execute(sa.select(sa.func.pg_advisory_lock(_OUR_LOCK)))
+    connection.execute(sa.text(f"SET lock_timeout = '{_PATIENCE}'"))
+    connection.commit()  # a migration may want to be in no transaction
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.execute(sa.text("RESET lock_timeout"))
+        connection.execute(sa.select(sa.func.pg_advisory_unlock(_OUR_LOCK)))
+        connection.commit()
 
 
 # On SQLite `writing` takes the write lock before anything is read.
 with (
     _engine().execution_options(writing=True).connect() as connection,
     _without_cascades(connection),
+    _one_at_a_time(connection),
 ):
-    _wait_for_others(connection)
     _run(connection)
     connection.commit()

@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -682,6 +682,7 @@ def environment_of(config: Config) -> dict[str, str]:
     }
 
 
+GATEHOUSE = Path(sys.executable).with_name("gatehouse")
 PATIENCE = 180
 """Seconds that anything may take: how busy the machine is, is not what is tested."""
 
@@ -697,16 +698,27 @@ def wait_for(answers: Callable[[], bool], seconds: float = PATIENCE) -> None:
 
 
 @contextlib.contextmanager
-def serving(config: Config, log: Path, *more: str) -> Iterator[Server]:
-    """Run two worker processes at the address in the settings, with the machine's clock."""
+def serving(
+    config: Config,
+    log: Path,
+    *more: str,
+    command: Sequence[str | Path] = (GATEHOUSE,),
+    keeps: Collection[int] = (),
+) -> Iterator[Server]:
+    """Run two worker processes at the address in the settings, with the machine's clock.
+
+    Args:
+        command: how `gatehouse` is started.
+        keeps: open files that are handed down.
+    """
     port = urlsplit(config.base_url).port or 80
-    command = Path(sys.executable).with_name("gatehouse")
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [command, "serve", "--bind", f"127.0.0.1:{port}", "--workers", "2", *more],
+            [*command, "serve", "--bind", f"127.0.0.1:{port}", "--workers", "2", *more],
             env=environment_of(config),
             stderr=stream,
             cwd=ROOT,
+            pass_fds=keeps,
         )
     try:
         tls = ssl.create_default_context(cafile=config.ca_file) if config.https else None

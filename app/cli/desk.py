@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import click
 
-from app import db
+from app import schema
 from app.config import load
 from app.models import CUSTOMERS, Environment
+from app.schema import Standing
 from app.services.credentials import MOST_OVERLAP
 from app.wiring import Services, wire
 
@@ -41,6 +42,7 @@ class Address:
 
 
 _LAST_PORT = 65535
+TOO_NEW = "The database is of a later release, which this one can't work with. Start that one."
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -56,11 +58,18 @@ def services(*, migrated: bool = True) -> Services:
         migrated: whether the schema must be at head already.
     """
     wired = wire(load(say))
-    if migrated and not db.at_head(wired.database.engine):
+    if migrated:
+        _refuse_to_run_on(schema.standing(wired.database.engine))
+    return wired
+
+
+def _refuse_to_run_on(standing: Standing) -> None:
+    if standing is Standing.BEHIND:
         raise click.ClickException(
             "The database has no schema of this release. Run: gatehouse init"
         )
-    return wired
+    if standing is Standing.OUTGROWN:
+        raise click.ClickException(TOO_NEW)
 
 
 def tell(answer: dict[str, Any], *, as_json: bool, heading: str) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
-from app import db
-from app.cli.desk import json_option, services, tell
+from app import schema
+from app.cli.desk import TOO_NEW, json_option, services, tell
+
+_BUSY = "Others hold on to tables that have to change. Nothing was changed. Run it again."
 
 
 @click.command("init")
@@ -18,7 +20,12 @@ def command(as_json: bool) -> None:
     wired = services(migrated=False)
     folder = wired.config.data_dir
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    db.upgrade(wired.database.engine)
+    try:
+        schema.bring_up(wired.database.engine)
+    except schema.TooNew:
+        raise click.ClickException(TOO_NEW) from None
+    except schema.Busy:
+        raise click.ClickException(_BUSY) from None
     with wired.database.writing() as tx:
         made = wired.signing_keys.ensure(tx)
     answer = {

@@ -6,7 +6,8 @@ import sqlalchemy as sa
 from flask import Blueprint, Flask, jsonify
 from flask.typing import ResponseReturnValue
 
-from app import db
+from app import schema
+from app.schema import Standing
 from app.web.support import services
 
 blueprint = Blueprint("health", __name__)
@@ -25,11 +26,11 @@ def alive() -> ResponseReturnValue:
 
 @blueprint.get("/readyz")
 def ready() -> ResponseReturnValue:
-    """Tell whether the database answers and has the schema of this release."""
+    """Tell whether the database answers and has a schema that this release can work with."""
     try:
-        migrated = db.at_head(services().database.engine)
+        standing = schema.standing(services().database.engine)
     except sa.exc.SQLAlchemyError:
         return jsonify(status="unavailable", database="unreachable"), 503
-    if not migrated:
-        return jsonify(status="unavailable", database="ok", migrations="behind"), 503
-    return jsonify(status="ok", database="ok", migrations="at head")
+    if standing in (Standing.BEHIND, Standing.OUTGROWN):
+        return jsonify(status="unavailable", database="ok", migrations=standing), 503
+    return jsonify(status="ok", database="ok", migrations=standing)
