@@ -118,7 +118,7 @@ _NEW = re.compile(r"CREATE TABLE (\S+)")
 
 def breaches(statements: list[str], revision: str, before: str) -> list[str]:
     """Return what a migration does that servers of the release before would notice."""
-    new = {found[1] for one in statements if (found := _NEW.match(one))}
+    new = {made[1] for one in statements if (made := _NEW.match(one))}
     theirs = [one for one in statements if "alembic_version" not in one]
     theirs = [one for one in theirs if not any(f" ON {name} (" in one for name in new)]
     found = [

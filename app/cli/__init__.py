@@ -13,6 +13,7 @@ from app.cli import (
     api_keys,
     applications,
     audit,
+    backup,
     demo_data,
     doctor,
     encryption_keys,
@@ -39,6 +40,7 @@ def gatehouse() -> None:
 
 for _command in (
     init.command,
+    backup.command,
     serve.command,
     audit.group,
     worker.command,

@@ -279,7 +279,7 @@ class Load:
         return [tuple(row) for row in self.harbor.rows(statement)]
 
 
-def accepted_steps() -> sa.Select[Any]:
+def accepted_steps() -> sa.Select[*tuple[Any, ...]]:
     """The accepted verifications of gateway sessions: the session, and the step of the code."""
     return sa.select(Verification.gateway_session_id, Verification.step).where(
         Verification.accepted, Verification.gateway_session_id.is_not(None)

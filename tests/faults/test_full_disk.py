@@ -23,6 +23,6 @@ def test_a_full_disk_loses_nothing_and_lets_nobody_in(frail: Frail, soak: bool) 
             frail.database.disk.empty()
             frail.database.starts()
             load.goes_on()
-    print(load.counts)
+    print(f"\n{load.counts}")
     load.proves()
     assert frail.server.process.poll() is None

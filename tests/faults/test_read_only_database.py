@@ -29,6 +29,6 @@ def test_a_read_only_database_loses_nothing_and_lets_nobody_in(frail: Frail, soa
             load.notices(10)
             frail.database.allows_writing()
             load.goes_on()
-    print(load.counts)
+    print(f"\n{load.counts}")
     load.proves()
     assert frail.server.process.poll() is None

@@ -28,6 +28,6 @@ def test_a_restarted_postgresql_loses_nothing_and_lets_nobody_in(
             assert frail.harbor.wire.request("GET", "/readyz").status == 503
             frail.database.starts()
             load.goes_on()
-    print(load.counts)
+    print(f"\n{load.counts}")
     load.proves()
     assert frail.server.process.poll() is None

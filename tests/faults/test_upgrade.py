@@ -83,7 +83,7 @@ def test_no_request_fails_while_the_next_release_s_schema_arrives_and_servers_re
             for _ in range(RESTARTS if soak else 1):
                 server = unit.restarts()  # this release's code starts on the next one's schema
                 load.goes_on(3)
-        print(load.counts)
+        print(f"\n{load.counts}")
         assert load.broken == []
         ready = harbor.wire.request("GET", "/readyz")
         assert (ready.status, ready.json["migrations"]) == (200, "ahead")

@@ -48,6 +48,19 @@ def test_an_older_schema_is_alive_and_not_ready(harbor: Harbor) -> None:
     assert ready.json == {"status": "unavailable", "database": "ok", "migrations": "behind"}
 
 
+@pytest.mark.parametrize(
+    ("revision", "status", "told"),
+    [("9999_since_0001", 200, "ahead"), ("9999_since_9998", 503, "outgrown")],
+)
+def test_a_later_schema_is_ready_as_long_as_this_code_runs_on_it(
+    revision: str, status: int, told: str, harbor: Harbor
+) -> None:
+    version = sa.table("alembic_version", sa.column("version_num"))
+    harbor.executes(version.update().values(version_num=revision))
+    ready = harbor.wire.request("GET", "/readyz")
+    assert (ready.status, ready.json["migrations"]) == (status, told)
+
+
 def test_a_database_without_a_schema_is_not_ready(empty_database_url: str, tmp_path: Path) -> None:
     wire = in_process(make_config(empty_database_url, tmp_path))
     assert wire.request("GET", "/readyz").json["migrations"] == "behind"
