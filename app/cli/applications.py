@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import click
 from sqlalchemy.orm import Session
 
+from app.cli.application_doors import Wanted, register
 from app.cli.desk import (
     environment_option,
     json_option,
@@ -17,8 +19,9 @@ from app.cli.desk import (
     tell_all,
     told_moment,
 )
+from app.client_keys import ALGORITHMS
 from app.errors import NotFound
-from app.models import Application, Door, Environment
+from app.models import Application, ClientAuth, Door, EntraCloud, Environment
 from app.services.application_changes import ApplicationChanges
 from app.services.application_methods import NAMES, named_methods
 from app.services.audit import OPERATOR
@@ -33,9 +36,7 @@ def group() -> None:
 @group.command("create", short_help="Register an application called NAME.")
 @click.argument("name")
 @environment_option
-@click.option(
-    "--redirect-uri", "redirect_uris", multiple=True, required=True, help="Exact; repeatable."
-)
+@click.option("--redirect-uri", "redirect_uris", multiple=True, help="Exact; repeatable.")
 @click.option(
     "--organization",
     "domains",
@@ -55,44 +56,67 @@ def group() -> None:
     type=click.Choice(list(NAMES)),
     help="One that it takes; repeatable. None: all that an organization offers.",
 )
+@click.option(
+    "--door",
+    type=click.Choice([one.value for one in Door]),
+    default=Door.REST.value,
+    show_default=True,
+    help="The protocol that it speaks.",
+)
+@click.option(
+    "--auth",
+    type=click.Choice([one.value for one in ClientAuth]),
+    help="OIDC: how it proves itself; client_secret_basic if not given.",
+)
+@click.option("--algorithm", type=click.Choice(ALGORITHMS), help="OIDC: of its signatures.")
+@click.option(
+    "--public-keys",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="OIDC: file with its keys. Entra: Microsoft's, pinned. JSON Web Key Set.",
+)
+@click.option(
+    "--without",
+    "optional",
+    multiple=True,
+    type=click.Choice(["pushed", "pkce"]),
+    help="OIDC: what it may leave out; repeatable.",
+)
+@click.option("--app-id", help="Entra: Application (client) ID of the app registration.")
+@click.option(
+    "--tenant-id", "tenant_ids", multiple=True, help="Entra: Directory (tenant) ID; repeatable."
+)
+@click.option(
+    "--cloud",
+    type=click.Choice([one.value for one in EntraCloud]),
+    help="Entra: Microsoft's cloud; global if not given.",
+)
 @json_option
 def create(
     name: str,
     environment: Environment,
-    redirect_uris: tuple[str, ...],
+    door: str,
     domains: tuple[str, ...],
-    vouches: bool,
-    methods: tuple[str, ...],
     as_json: bool,
+    **typed: Any,
 ) -> None:
-    """Register an application called NAME; its secret is shown this once."""
+    """Register an application called NAME; its secret, if it has one, is shown this once."""
     wired = services()
     with wired.database.writing() as tx:
         served = [wired.organizations.find(tx, environment, domain) for domain in domains]
-        application, secret = wired.applications.create(
-            tx,
-            OPERATOR,
-            environment=environment,
-            name=name,
-            redirect_uris=redirect_uris,
-            organizations=served,
-            vouches_for_first_factor=vouches,
-            methods=methods,
-        )
+        wanted = Wanted(environment=environment, name=name, organizations=served, **typed)
+        application, needed = register(wired, tx, Door(door), wanted)
     answer = {
         "client_id": application.client_id,
-        "client_secret": secret,
+        **needed,
         "environment": environment.value,
+        "protocol": door,
         "redirect_uris": application.redirect_uris,
         "organizations": list(domains),
-        "vouches_for_first_factor": vouches,
+        "vouches_for_first_factor": application.vouches_for_first_factor,
         "methods": named_methods(application.methods),
     }
-    tell(
-        answer,
-        as_json=as_json,
-        heading=f"Registered {name}. Keep the secret: it is not shown again.",
-    )
+    keep = " Keep the secret: it is not shown again." if "client_secret" in needed else ""
+    tell(answer, as_json=as_json, heading=f"Registered {name}.{keep}")
 
 
 @group.command("list")

@@ -220,7 +220,7 @@ def _entra(wired: Services, tx: Session, organization: Organization) -> dict[str
     connection = found or wired.entra_connections.create(
         tx, OPERATOR, organization, name=ENTRA, settings=settings
     )
-    issuer = f"{wired.config.base_url}/entra/{connection.id}"
+    issuer = wired.entra_connections.issuer(connection.id)
     return {
         "client_id": connection.application.client_id,
         "discovery_url": f"{issuer}/.well-known/openid-configuration",

@@ -187,35 +187,44 @@ class EntraConnections:
             tx.add(account)
         self._record(tx, EventKind.ENTRA_ACCOUNT_LINKED, actor, connection, user=user, oid=oid)
 
-    def accounts(
-        self, tx: Session, connection: EntraConnection, *, most: int
-    ) -> tuple[list[EntraAccount], int]:
-        """Return the accounts that were linked last, and the number of all."""
+    def count(self, tx: Session, connection: EntraConnection) -> int:
+        """Return how many accounts are linked through a connection."""
         mine = EntraAccount.connection_id == connection.id
-        total = tx.scalar(sa.select(sa.func.count()).select_from(EntraAccount).where(mine)) or 0
-        newest = sa.select(EntraAccount).where(mine).options(joinedload(EntraAccount.user))
-        ordered = newest.order_by(EntraAccount.created_at.desc(), EntraAccount.id).limit(most)
-        return list(tx.scalars(ordered)), total
+        return tx.scalar(sa.select(sa.func.count()).select_from(EntraAccount).where(mine)) or 0
 
-    def unlink(
-        self, tx: Session, actor: Actor, connection: EntraConnection, account_id: uuid.UUID
-    ) -> None:
-        """Forget whose an account is; who comes with it next is new.
+    def all_of(self, tx: Session, user: User) -> list[tuple[EntraAccount, str]]:
+        """Return the accounts that are linked to a user, each with its application's name."""
+        found = (
+            sa.select(EntraAccount, Application.name)
+            .join(EntraConnection, EntraConnection.id == EntraAccount.connection_id)
+            .join(Application, Application.id == EntraConnection.application_id)
+            .where(EntraAccount.user_id == user.id, Application.deleted_at.is_(None))
+            .order_by(EntraAccount.created_at, EntraAccount.id)
+        )
+        return [(row.EntraAccount, row.name) for row in tx.execute(found)]
+
+    def account(self, tx: Session, user: User, account_id: uuid.UUID) -> tuple[EntraAccount, str]:
+        """Return one of those that `all_of` lists.
 
         Raises:
-            NotFound: it is none of this connection.
+            NotFound: it is none of them.
         """
-        found = sa.select(EntraAccount).where(
-            EntraAccount.id == account_id, EntraAccount.connection_id == connection.id
-        )
-        account = tx.scalar(found.options(joinedload(EntraAccount.user)))
-        gone = sa.delete(EntraAccount).where(EntraAccount.id == account_id)
-        if account is None or not touched_one(tx, gone):
+        for account, name in self.all_of(tx, user):
+            if account.id == account_id:
+                return account, name
+        raise NotFound("account")
+
+    def unlink(self, tx: Session, actor: Actor, user: User, account_id: uuid.UUID) -> None:
+        """Forget that an account is this user's; who comes with it next is new.
+
+        Raises:
+            NotFound: it is none of theirs.
+        """
+        account, _ = self.account(tx, user, account_id)
+        connection, oid = self.find(tx, account.connection_id), account.object_id
+        if not touched_one(tx, sa.delete(EntraAccount).where(EntraAccount.id == account_id)):
             raise NotFound("account")
-        oid = account.object_id
-        self._record(
-            tx, EventKind.ENTRA_ACCOUNT_UNLINKED, actor, connection, user=account.user, oid=oid
-        )
+        self._record(tx, EventKind.ENTRA_ACCOUNT_UNLINKED, actor, connection, user=user, oid=oid)
 
     def _record(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -17,15 +18,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import pytest
 
 from app import config as settings
+from app import jose
 from app.cli import gatehouse as root
 from app.config import Config
 from tests.actors import Administrator, Application, Backend, Browser, Phone, keep_secret
 from tests.conftest import ONE_DATABASE, PATIENCE, START, FixedClock, InProcess, environment_of
+from tests.entra import APP_ID, REDIRECT_URI, TENANT
 from tests.web.api_v2.shapes import is_refused
 from tests.web.duo.sdks import PYTHON, Setting
 
@@ -629,6 +633,76 @@ def test_an_operator_says_which_methods_an_application_takes(operator: Operator)
     made = operator.gets("applications", "create", "Wiki", *uri)
     keep_secret(made["client_secret"])
     assert made["methods"] == ["app"]
+
+
+def test_an_operator_registers_clients_of_openid_connect(
+    operator: Operator, client_wire: InProcess, tmp_path: Path
+) -> None:
+    uri, create = (
+        ("--redirect-uri", "https://shop.example/back"),
+        ("applications", "create", "Shop"),
+    )
+    shop = operator.gets(*create, "--door", "oidc", *uri, "--without", "pushed")
+    keep_secret(shop["client_secret"])
+    assert (shop["protocol"], shop["issuer"]) == ("oidc", "http://localhost")
+    pair = f"{shop['client_id']}:{shop['client_secret']}"
+    basic = {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+    reply = client_wire.request("POST", "/oidc/par", data={"response_type": "code"}, headers=basic)
+    assert (reply.status, reply.json["error"]) == (400, "invalid_request")  # known; all else misses
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps(jose.export_public(jose.generate_key("ES256"))))
+    by_key = ("--auth", "private_key_jwt", "--public-keys", str(keys))
+    assert "client_secret" not in operator.gets(*create, "--door", "oidc", *uri, *by_key)
+
+
+@ONE_DATABASE
+def test_an_operator_registers_applications_of_one_organization(
+    operator: Operator, client_wire: InProcess
+) -> None:
+    everywhere = as_backend(client_wire, operator.gets("api-keys", "create"))
+    everywhere.calls("POST", "/organizations", json={"name": "Quay"})
+    uri, quay = ("--redirect-uri", "https://shop.example/back"), ("--organization", "quay")
+    create = ("applications", "create", "Shop")
+    duo = operator.gets(*create, "--door", "duo", *uri, *quay)
+    assert duo["duo_client_id"].startswith("DI")
+    assert len(keep_secret(duo["client_secret"])) == 40
+    ids = ("--app-id", APP_ID, "--tenant-id", TENANT, "--method", "app")
+    entra = operator.gets(*create, "--door", "entra", *quay, *ids)
+    found = client_wire.request("GET", urlsplit(entra["discovery_endpoint"]).path)
+    assert found.json["authorization_endpoint"] == entra["reply_url"]
+    assert entra["methods"] == ["app"]
+    assert entra["redirect_uris"] == [REDIRECT_URI]
+    cryptr = operator.gets(*create, "--door", "cryptr", *uri)
+    assert cryptr["tenant_domain"]
+    doors = {one["protocol"] for one in operator.gets("applications", "list")}
+    assert doors == {"duo", "entra", "cryptr"}
+
+
+@ONE_DATABASE
+@pytest.mark.parametrize(
+    ("code", "typed", "says"),
+    [
+        (2, "--redirect-uri https://x.example/ --door duo", "--organization"),
+        (2, "--door entra --app-id x --organization quay", "--tenant-id"),
+        (2, "--door entra --redirect-uri https://x.example/", "address of its own"),
+        (2, "--door rest", "--redirect-uri"),
+        (2, "--door duo --redirect-uri https://x.example/ --app-id x", "--app-id has no meaning"),
+        (
+            2,
+            "--door rest --redirect-uri https://x.example/ --without pkce",
+            "--without has no meaning",
+        ),
+        (1, "--door oidc --redirect-uri https://x.example/ --auth private_key_jwt", "public key"),
+    ],
+)
+def test_what_a_protocol_wants_or_has_no_use_for_is_told(
+    operator: Operator, client_wire: InProcess, code: int, typed: str, says: str
+) -> None:
+    everywhere = as_backend(client_wire, operator.gets("api-keys", "create"))
+    everywhere.calls("POST", "/organizations", json={"name": "Quay"})
+    told = operator.fails("applications", "create", "Shop", *typed.split(), code=code)
+    assert says in told
+    assert operator.gets("applications", "list") == []
 
 
 def test_an_operator_rotates_and_deletes_applications(

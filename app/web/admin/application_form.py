@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from wtforms import BooleanField, SelectMultipleField, StringField, TextAreaField
 from wtforms.validators import ValidationError
 
@@ -62,9 +64,24 @@ class ApplicationForm(OnceForm):
             raise ValidationError(f"{wrong} of {len(looked)} can’t be registered, as told below.")
 
     @property
-    def uris(self) -> list[str]:
-        """The addresses, each once."""
-        return [uri for uri, _ in looked_at(self.redirect_uris.data)]
+    def common(self) -> dict[str, Any]:
+        """What was typed of that which every application has, by the services' names."""
+        return {
+            "name": self.name.data or "",
+            "redirect_uris": [uri for uri, _ in looked_at(self.redirect_uris.data)],
+            "vouches_for_first_factor": bool(self.vouches_for_first_factor.data),
+            "methods": self.methods.data or (),
+        }
+
+
+def stands(application: Application) -> dict[str, Any]:
+    """Return what every application has, as the fields show it."""
+    return {
+        "name": application.name,
+        "redirect_uris": "\n".join(application.redirect_uris),
+        "vouches_for_first_factor": application.vouches_for_first_factor,
+        "methods": named_methods(application.methods),
+    }
 
 
 def taken(application: Application) -> str:

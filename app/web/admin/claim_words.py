@@ -45,6 +45,18 @@ CLAIMS = {
     "recovery_code_used": "Whether a recovery code stood in for a lost method.",
 }
 
+ID_TOKEN_HEADER = {**HEADER, "typ": "Kind of token: that of all ID tokens."}
+
+ENTRA_CLAIMS = {
+    **CLAIMS,
+    "aud": "For whom: Entra, by the Client ID that it was given.",
+    "sub": "About whom: Entra’s own name for the account, given back. A trial has none.",
+    "nonce": "Entra’s random value, given back. Here it is the trial’s own.",
+    "acr": "Class that was reached: the one that Entra asked, to the letter.",
+    "amr": "Method used, by Entra’s names: exactly one.",
+}
+"""The same claims where Entra reads them."""
+
 MOMENTS = {"exp", "iat", "auth_time"}
 """Claims that are seconds since 1970."""
 

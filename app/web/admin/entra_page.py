@@ -16,7 +16,7 @@ CLOUDS = {
     EntraCloud.US.value: "US Government (login.microsoftonline.us)",
     EntraCloud.CN.value: "China, by 21Vianet (login.partner.microsoftonline.cn)",
 }
-_WORDED = [name for name in CHOICES if name not in {"whatsapp", "dual", "email"}]
+WORDED = [name for name in CHOICES if name not in {"whatsapp", "dual", "email"}]
 """Methods for which Entra has a word."""
 
 
@@ -25,7 +25,6 @@ def show_entra(tx: Session, seat: Seat, application: Application) -> ResponseRet
     connection = services().entra_connections.of(tx, application)
     place = addresses(connection.cloud)
     issuer = services().entra_connections.issuer(connection.id)
-    _, accounts = services().entra_connections.accounts(tx, connection, most=1)
     return render(
         "admin/applications/entra.html",
         seat,
@@ -35,11 +34,11 @@ def show_entra(tx: Session, seat: Seat, application: Application) -> ResponseRet
         discovery=f"{issuer}/.well-known/openid-configuration",
         reply=f"{issuer}/authorize",
         consents=[place.consent(tid, connection.app_id) for tid in connection.tenant_ids],
-        accounts=accounts,
+        accounts=services().entra_connections.count(tx, connection),
         https=services().config.https,
         methods=taken(application) if application.methods else _words(),
     )
 
 
 def _words() -> str:
-    return f"Those that are switched on, of {', '.join(CHOICES[name] for name in _WORDED)}"
+    return f"Those that are switched on, of {', '.join(CHOICES[name] for name in WORDED)}"

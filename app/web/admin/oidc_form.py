@@ -1,22 +1,22 @@
-"""The form of an application that speaks OpenID Connect: what it is held to, beside the usual."""
+"""Applications that speak OpenID Connect: registering one, and what it is held to."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 from wtforms import BooleanField, RadioField, TextAreaField
 
 from app.client_keys import ALGORITHMS
-from app.models import ClientAuth, OidcClient
+from app.models import Application, ClientAuth, Door
+from app.services.application_changes import ApplicationChanges
 from app.services.oidc_clients import OidcSettings
-from app.web.admin.application_form import ApplicationForm
-
-AUTH = {
-    ClientAuth.BASIC: "A secret in the Authorization header (client_secret_basic)",
-    ClientAuth.POST: "A secret in the body (client_secret_post)",
-    ClientAuth.KEY: "A signature with its own key (private_key_jwt)",
-}
+from app.web.admin.application_form import ApplicationForm, stands
+from app.web.admin.desk import Seat
+from app.web.admin.oidc_page import AUTH, hand_over_oidc
+from app.web.support import services
 
 
 class OidcForm(ApplicationForm):
@@ -82,9 +82,25 @@ class OidcForm(ApplicationForm):
         )
 
 
-def filled(client: OidcClient) -> dict[str, Any]:
+def create(tx: Session, seat: Seat, form: OidcForm) -> ResponseReturnValue:
+    """Register a client of this organization alone, and show its secret this once."""
+    application, secret = services().applications.create(
+        tx,
+        seat.actor,
+        environment=seat.organization.environment,
+        organizations=[seat.organization],
+        door=Door.OIDC,
+        **form.common,
+    )
+    services().oidc_clients.register(tx, application, form.settings)
+    return hand_over_oidc(tx, seat, application, secret, f"{application.name} is registered")
+
+
+def filled(tx: Session, application: Application) -> dict[str, Any]:
     """Return what stands now, as the fields show it."""
+    client = services().oidc_clients.of(tx, application)
     return {
+        **stands(application),
         "auth": client.auth.value,
         "keys": json.dumps({"keys": client.keys}, indent=2) if client.keys else "",
         "algorithm": client.algorithm,
@@ -94,3 +110,10 @@ def filled(client: OidcClient) -> dict[str, Any]:
         "takes_unauthenticated": client.takes_unauthenticated,
         "post_logout_redirect_uris": "\n".join(client.post_logout_redirect_uris),
     }
+
+
+def save(tx: Session, seat: Seat, application: Application, form: OidcForm) -> None:
+    """Change what the client is called, answered at, and held to."""
+    services().applications.update(tx, seat.actor, application, ApplicationChanges(**form.common))
+    clients = services().oidc_clients
+    clients.change(tx, seat.actor, clients.of(tx, application), form.settings)

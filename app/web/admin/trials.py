@@ -20,12 +20,17 @@ from app.web.admin.claim_words import (
     CHECKS,
     CLAIMS,
     CONNECTION_CHECKS,
+    ENTRA_CLAIMS,
     HEADER,
+    ID_TOKEN_HEADER,
     MOMENTS,
     TOKEN_CHECKS,
 )
 from app.web.admin.desk import Seat, explain, page, render
 from app.web.support import services
+
+_WORDS = {Door.ENTRA: ENTRA_CLAIMS}
+"""What claims mean, where a protocol gives them another meaning."""
 
 
 class TryForm(FlaskForm):  # type: ignore[misc]
@@ -85,8 +90,8 @@ def end_trial(tx: Session, seat: Seat, client_id: uuid.UUID) -> ResponseReturnVa
         application=application,
         tried=tried,
         checks={**CHECKS, **TOKEN_CHECKS},
-        claims=_told(tried.claims, CLAIMS),
-        header=_told(tried.header, HEADER),
+        claims=_told(tried.claims, _WORDS.get(application.door, CLAIMS)),
+        header=_told(tried.header, HEADER if application.door is Door.REST else ID_TOKEN_HEADER),
     )
 
 

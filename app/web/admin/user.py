@@ -86,6 +86,7 @@ def show(tx: Session, seat: Seat, user_id: uuid.UUID) -> ResponseReturnValue:
         due=services().enrollment.is_due(tx, user),
         offered=_offered(tx, user, locked=bool(locks)),
         browsers=browsers,
+        entra_accounts=services().entra_connections.all_of(tx, user),
         browser_applications=applications,
         timeline=lines(events, applications),
         total=services().audit.count(tx, user),

@@ -9,14 +9,22 @@ from urllib.parse import urlencode
 
 import sqlalchemy as sa
 
-from app.models import Authenticator, Message, PolicyMode, Role, TrustedBrowser
+from app.models import (
+    Authenticator,
+    EntraAccount,
+    EntraConnection,
+    Message,
+    PolicyMode,
+    Role,
+    TrustedBrowser,
+)
 from app.services.audit import OPERATOR
 from app.services.policies import Rule
 from app.services.sending_rules import Rules
 from app.web.admin.messages.limit_words import NUMBERS
 from tests.actors import keep_secret
 from tests.conftest import Harbor
-from tests.entra import connected
+from tests.entra import OID, TENANT, connected
 from tests.web.admin.production import has_account, has_webhook
 from tests.web.admin.test_walk import OF_TABLE, filled, ids_of, routes
 from tests.web.oidc.party import party
@@ -54,6 +62,9 @@ def furnish(harbor: Harbor) -> dict[str, str]:
     _gives(harbor, own.client_id, bo, cleo)
     has_webhook(harbor)
     harbor.services.import_jobs.bring(OPERATOR, harbor.organization, "users.csv", FILE)
+    entra = connected(harbor, name="Harbor Entra").client_id
+    with harbor.services.database.writing() as tx:
+        tx.add(entra_account(harbor, entra, harbor.ada))
     theirs = ids_of(harbor)
     told = Message.organization_id == harbor.organization.id
     hers = Authenticator.user_id == uuid.UUID(harbor.ada)
@@ -66,7 +77,8 @@ def furnish(harbor: Harbor) -> dict[str, str]:
         "application_id": own.client_id,
         "key": key.client_id,
         "duo": duo_application(harbor),
-        "entra": connected(harbor, name="Harbor Entra").client_id,
+        "entra": entra,
+        "linked": str(harbor.rows(sa.select(EntraAccount.id))[0][0]),
         "board": cryptr_application(harbor),
         "invited": bo,
         "oidc": party(harbor).client_id,
@@ -125,6 +137,20 @@ def cryptr_application(harbor: Harbor) -> str:
         return made.client_id
 
 
+def entra_account(harbor: Harbor, client_id: str, user_id: str) -> EntraAccount:
+    """Return an account of Microsoft Entra that is a user."""
+    [(connection_id,)] = harbor.rows(
+        sa.select(EntraConnection.id).where(EntraConnection.application_id == uuid.UUID(client_id))
+    )
+    return EntraAccount(
+        connection_id=connection_id,
+        tenant_id=TENANT,
+        object_id=OID,
+        user_id=uuid.UUID(user_id),
+        created_at=harbor.clock.now(),
+    )
+
+
 def trusted_browser(harbor: Harbor) -> TrustedBrowser:
     """Return a browser that Ada trusts."""
     now = harbor.clock.now()
@@ -143,10 +169,7 @@ def addresses(
 ) -> Iterator[tuple[str, str, str, object]]:
     """Yield endpoint, rule, address and action of every page that opens by GET."""
     others = {
-        "admin_applications.edit_oidc": {"client_id": ids["oidc"]},
-        "admin_applications.edit_duo": {"client_id": ids["duo"]},
-        "admin_applications.edit_entra": {"client_id": ids["entra"]},
-        "admin_applications.edit_cryptr": {"client_id": ids["board"]},
+        "admin_user.ask_unlink": {"account_id": ids["linked"]},
         "admin_applications.ask_check": {"client_id": ids["entra"]},
         "admin_user.ask_invite": {"user_id": ids["invited"]},
         "admin_user.ask_withdraw_invitation": {"user_id": ids["invited"]},

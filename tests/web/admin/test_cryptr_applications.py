@@ -45,7 +45,7 @@ def test_how_users_are_identified_is_changed_on_record(harbor: Harbor) -> None:
     client_id = registers(harbor, nadia)
     nadia.at(f"/applications/{client_id}/edit")
     assert nadia.page.forms[-1]["fields"]["identifies_by_link"] == "y"
-    nadia.does(f"/applications/{client_id}/edit/cryptr", name="Board", redirect_uris=URI)
+    nadia.does(f"/applications/{client_id}/edit", name="Board", redirect_uris=URI)
     assert "Whoever holds the browser may type any address." in nadia.text
     [kept] = harbor.rows(sa.select(CryptrClient.identifies_by_link))
     assert kept[0] is False

@@ -24,6 +24,7 @@ from app.models import (
     CryptrClient,
     DeliveryStatus,
     DuoClient,
+    EntraAccount,
     EntraConnection,
     Event,
     ImportJob,
@@ -44,7 +45,7 @@ from tests.actors import Page, Reply, keep_secret
 from tests.conftest import ONE_DATABASE, PASSWORD, FixedClock, Harbor
 from tests.entra import APP_ID, TENANT
 from tests.providers.servers import Post, post
-from tests.web.admin.furniture import trusted_browser
+from tests.web.admin.furniture import entra_account, trusted_browser
 from tests.web.admin.production import PASSWORD as MAIL_PASSWORD
 from tests.web.admin.production import mail_account, production, reaching, runs
 from tests.web.admin.test_branding import multipart, typed
@@ -312,14 +313,14 @@ DEEDS = [
         fields={"name": "Harbor Logs", "redirect_uris": "https://logs.example/back"},
     ),
     deed(
-        "admin_applications.create_oidc",
+        "admin_applications.create",
         "/applications/new/oidc",
         "application:created",
         fields={"name": "Shop", "redirect_uris": "https://shop.example/back"},
     ),
     deed(
-        "admin_applications.save_oidc",
-        "/applications/{shop}/edit/oidc",
+        "admin_applications.save",
+        "/applications/{shop}/edit",
         "application:updated",
         fields={
             "name": "Shop",
@@ -348,32 +349,32 @@ DEEDS = [
         fields={"email": "bo@harbor.example"},
     ),
     deed(
-        "admin_applications.create_cryptr",
+        "admin_applications.create",
         "/applications/new/cryptr",
         "application:created",
         fields={"name": "Board", "redirect_uris": "https://board.example/callback"},
     ),
     deed(
-        "admin_applications.save_cryptr",
-        "/applications/{board}/edit/cryptr",
+        "admin_applications.save",
+        "/applications/{board}/edit",
         "application:updated",
         "application:updated",
         fields={"name": "Board", "redirect_uris": "https://board.example/back"},
     ),
     deed(
-        "admin_applications.create_duo",
+        "admin_applications.create",
         "/applications/new/duo",
         "application:created",
         fields={"name": "Harbor Door", "redirect_uris": "https://door.example/back"},
     ),
     deed(
-        "admin_applications.save_duo",
-        "/applications/{duo}/edit/duo",
+        "admin_applications.save",
+        "/applications/{duo}/edit",
         "application:updated",
         fields={"name": "VPN of Harbor", "redirect_uris": "https://vpn.example/duo"},
     ),
     deed(
-        "admin_applications.create_entra",
+        "admin_applications.create",
         "/applications/new/entra",
         "application:created",
         fields={
@@ -384,8 +385,8 @@ DEEDS = [
         },
     ),
     deed(
-        "admin_applications.save_entra",
-        "/applications/{entra}/edit/entra",
+        "admin_applications.save",
+        "/applications/{entra}/edit",
         "entra_connection:changed",
         fields={
             "name": "Entra of Harbor",
@@ -393,6 +394,11 @@ DEEDS = [
             "app_id": TENANT,
             "tenant_ids": TENANT,
         },
+    ),
+    deed(
+        "admin_user.unlink",
+        "/users/{bo}/entra-accounts/{linked}/unlink",
+        "entra_account:unlinked",
     ),
     deed("admin_applications.check_connection", "/applications/{entra}/check"),
     deed("admin_applications.delete", "/applications/{logs}/delete", "application:deleted"),
@@ -760,6 +766,7 @@ class Day:
             ),
             "key": sa.select(ApiKey.id).where(ApiKey.name == "Nightly"),
             "entra": sa.select(EntraConnection.application_id),
+            "linked": sa.select(EntraAccount.id),
             "logs": sa.select(Application.id).where(
                 Application.name.in_(["Harbor Logs", "Logs of Harbor"])
             ),
@@ -793,6 +800,10 @@ class Day:
             self.harbor.executes(sa.update(WebhookDelivery).values(over))
         if "revoke_browser" in row.endpoint:
             self.is_trusted()
+        if row.endpoint == "admin_user.unlink":
+            with self.harbor.services.database.writing() as tx:
+                names = self.names()
+                tx.add(entra_account(self.harbor, names["entra"], names["bo"]))
         had = {"admin_user.unlock": {"failures": 100}, "admin_user.approve": {"reenrollments": 5}}
         if row.endpoint in had:
             ada = sa.update(User).where(User.email == EMAIL)

@@ -79,10 +79,8 @@ def test_what_is_unticked_is_kept_so_and_can_be_changed(harbor: Harbor) -> None:
     made = application(harbor)
     assert (made.creates_users, made.methods) == (False, ["totp"])
     nadia.at(f"/applications/{made.id}/edit")
-    assert nadia.browser.path.endswith("/edit/duo")
-    nadia.does(
-        f"/applications/{made.id}/edit/duo", name="New", redirect_uris=URI, creates_users="y"
-    )
+    assert nadia.browser.path.endswith("/edit")
+    nadia.does(f"/applications/{made.id}/edit", name="New", redirect_uris=URI, creates_users="y")
     made = application(harbor)
     assert (made.name, made.creates_users, made.methods) == ("New", True, [])
 
@@ -191,9 +189,3 @@ def test_a_trial_that_was_left_says_so(harbor: Harbor) -> None:
     nadia.does(place, email=ADA)
     nadia.browser.sends("cancel")
     assert "You went back." in nadia.text
-
-
-def test_forms_of_another_door_are_unknown(harbor: Harbor) -> None:
-    nadia = harbor.administrator()
-    own = harbor.registers("Harbor Logs", only=True)
-    assert nadia.at(f"/applications/{own.client_id}/edit/duo").status == 404

@@ -8,9 +8,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.models import Application, EntraConnection, Role
+from app.models import Application, EntraAccount, EntraConnection, Event, Role
 from tests.conftest import ONE_DATABASE, Harbor
-from tests.entra import APP_ID, OTHER_TENANT, TENANT, Entra, connected, public_key
+from tests.entra import (
+    APP_ID,
+    OID,
+    OTHER_TENANT,
+    REDIRECT_URI,
+    TENANT,
+    Entra,
+    connected,
+    public_key,
+)
 
 pytestmark = ONE_DATABASE
 FORM = {
@@ -47,12 +56,10 @@ def test_what_the_page_shows_connects_entra(harbor: Harbor) -> None:
 
 def test_a_connection_is_changed_and_its_address_with_the_cloud(harbor: Harbor) -> None:
     nadia, entra = harbor.administrator(), connected(harbor)
-    path = f"/applications/{entra.client_id}/edit/entra"
+    path = f"/applications/{entra.client_id}/edit"
     html = nadia.at(path).text
     assert APP_ID in html
     assert "kid-of-microsoft" in html
-    nadia.at(f"/applications/{entra.client_id}/edit")
-    assert nadia.browser.path.endswith("/edit/entra")
     tenants = f"{TENANT.upper()}\r\n{OTHER_TENANT}\n"
     nadia.does(path, **{**FORM, "name": "Entra", "cloud": "cn", "tenant_ids": tenants})
     [row] = harbor.rows(
@@ -85,7 +92,7 @@ def test_what_can_t_be_used_is_said_and_changes_nothing(
 ) -> None:
     nadia, entra = harbor.administrator(), connected(harbor)
     before = harbor.rows(sa.select(EntraConnection.updated_at, EntraConnection.tenant_ids))
-    for path in ("/applications/new/entra", f"/applications/{entra.client_id}/edit/entra"):
+    for path in ("/applications/new/entra", f"/applications/{entra.client_id}/edit"):
         nadia.does(path, **{**FORM, **change})
         assert nadia.status == 422
         assert says in nadia.text
@@ -93,19 +100,63 @@ def test_what_can_t_be_used_is_said_and_changes_nothing(
     assert now == before
 
 
-def test_the_form_of_your_own_code_is_none_of_a_connection_and_the_other_way_round(
-    harbor: Harbor,
-) -> None:
+def test_each_application_has_the_form_of_its_protocol_whatever_is_sent(harbor: Harbor) -> None:
     nadia, entra = harbor.administrator(), connected(harbor)
     own = harbor.registers("Own", only=True)
-    nadia.does(
-        f"/applications/{entra.client_id}/edit",
-        name="Stolen",
-        redirect_uris="https://evil.example/back",
-    )
-    assert nadia.status == 404
-    nadia.does(f"/applications/{own.client_id}/edit/entra", **FORM)
-    assert nadia.status == 404
+    evil = "https://evil.example/back"
+    nadia.does(f"/applications/{entra.client_id}/edit", name="Stolen", redirect_uris=evil)
+    assert nadia.status == 422
+    nadia.does(f"/applications/{entra.client_id}/edit", **FORM, redirect_uris=evil)
+    assert nadia.status == 200
+    nadia.does(f"/applications/{own.client_id}/edit", **FORM, redirect_uris="http://localhost/b")
+    assert nadia.status == 200
+    rows = harbor.rows(sa.select(Application.door, Application.redirect_uris))
+    assert ("entra", [REDIRECT_URI]) in rows
+    assert ("rest", ["http://localhost/b"]) in rows
+    assert len(harbor.rows(sa.select(EntraConnection.id))) == 1
+    assert nadia.at("/applications/new/rest").status == 404
+
+
+def test_a_connection_takes_the_methods_that_are_ticked(harbor: Harbor) -> None:
+    phone, nadia, entra = harbor.enrolls(), harbor.administrator(), connected(harbor)
+    path = f"/applications/{entra.client_id}/edit"
+    pinned = json.dumps({"keys": [public_key()]})
+    nadia.at(path)
+    assert "WhatsApp" not in nadia.text
+    nadia.does(path, **FORM, pinned_keys=pinned, methods="passkey")
+    assert nadia.status == 200
+    browser = entra.visits()
+    assert not browser.path.endswith("/verify")
+    nadia.does(path, **FORM, pinned_keys=pinned, methods="app")
+    browser = entra.visits(id_token_hint=entra.hint())
+    browser.types(harbor.code(phone))
+    assert entra.accepts(browser)["amr"] == ["otp"]
+    nadia.does(path, **FORM, pinned_keys=pinned, methods="email")  # Entra has no word for it
+    assert nadia.status == 422
+
+
+def test_an_account_is_unlinked_on_the_page_of_its_user(harbor: Harbor) -> None:
+    harbor.enrolls()
+    nadia, entra = harbor.administrator(), connected(harbor)
+    entra.visits()
+    [(account,)] = harbor.rows(sa.select(EntraAccount.id))
+    nadia.at(f"/users/{harbor.ada}")
+    assert OID in nadia.text
+    other = harbor.person("bo@harbor.example")
+    for user in (other, str(account)):
+        assert nadia.at(f"/users/{user}/entra-accounts/{account}/unlink").status == 404
+        assert nadia.does(f"/users/{user}/entra-accounts/{account}/unlink").status == 404
+    helpdesk = harbor.administrator(Role.HELPDESK, "help@harbor.example")
+    assert helpdesk.does(f"/users/{harbor.ada}/entra-accounts/{account}/unlink").status == 403
+    path = f"/users/{harbor.ada}/entra-accounts/{account}/unlink"
+    nadia.at(path)
+    assert OID in nadia.text
+    nadia.does(path)
+    assert harbor.rows(sa.select(EntraAccount.id)) == []
+    assert OID not in nadia.page.heading
+    [event] = harbor.rows(sa.select(Event).where(Event.kind == "entra_account:unlinked"))
+    assert event.Event.detail["oid"] == OID
+    assert nadia.does(path).status == 404
 
 
 def test_who_only_looks_sees_the_values_and_changes_nothing(harbor: Harbor) -> None:
@@ -113,4 +164,4 @@ def test_who_only_looks_sees_the_values_and_changes_nothing(harbor: Harbor) -> N
     assert auditor.at(f"/applications/{entra.client_id}").status == 200
     assert "Edit" not in auditor.page.heading
     assert auditor.at("/applications/new/entra").status == 403
-    assert auditor.at(f"/applications/{entra.client_id}/edit/entra").status == 403
+    assert auditor.at(f"/applications/{entra.client_id}/edit").status == 403

@@ -16,7 +16,7 @@ from app.models import EntraAccount, EntraHint, Event, GatewaySession, Role
 from app.outbound import Answer, CallFailed
 from app.services.entra_checks import EntraChecks
 from app.services.entra_keys import EntraKeys
-from app.web.admin.claim_words import CONNECTION_CHECKS
+from app.web.admin.claim_words import CONNECTION_CHECKS, ENTRA_CLAIMS
 from tests.actors import Administrator, Phone, keep_secret
 from tests.conftest import ONE_DATABASE, Harbor
 from tests.entra import Entra, connected, public_key
@@ -74,6 +74,7 @@ def test_a_trial_shows_the_token_that_entra_would_be_posted(
         assert words in nadia.text, words
     for words in ("RS256", "One method, of those asked : passed", f"by {ADA}"):
         assert words in nadia.text, words
+    assert ENTRA_CLAIMS["sub"] in nadia.text
     assert "failed" not in nadia.text
     token = keep_secret(
         next(part for part in nadia.text.split() if part.startswith("ey") and part.count(".") == 2)

@@ -59,7 +59,7 @@ def test_the_form_says_how_things_stand_and_changes_them(
 ) -> None:
     shop = by_key(harbor, takes_unauthenticated=True)
     owner.at(f"/applications/{shop.client_id}/edit")
-    assert owner.browser.path.endswith("/edit/oidc")
+    assert owner.browser.path.endswith("/edit")
     fields = owner.page.forms[1]["fields"]
     assert fields["auth"] == "private_key_jwt"
     assert {"requires_pushed", "requires_pkce", "takes_unauthenticated"} <= fields.keys()
@@ -106,12 +106,6 @@ def test_what_cannot_be_held_to_is_told_at_its_field(
     assert owner.status == 422
     assert says in owner.text
     assert harbor.rows(sa.select(OidcClient)) == []
-
-
-def test_the_other_form_and_page_are_not_for_it(harbor: Harbor, owner: Administrator) -> None:
-    logs = harbor.registers("Logs", only=True)
-    assert owner.at(f"/applications/{logs.client_id}/edit/oidc").status == 404
-    assert owner.does(f"/applications/{logs.client_id}/edit/oidc", name="x").status == 404
 
 
 def test_it_is_tried_by_the_real_way(harbor: Harbor, owner: Administrator) -> None:

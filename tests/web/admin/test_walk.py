@@ -50,7 +50,7 @@ def routes(harbor: Harbor) -> Iterator[tuple[str, str, str, Action | None]]:
             yield rule.endpoint, method, rule.rule, action
 
 
-_WORDS = {"form": "csv", "ending": "csv", "kind": "sms", "language": "en"}
+_WORDS = {"door": "oidc", "form": "csv", "ending": "csv", "kind": "sms", "language": "en"}
 
 
 def filled(rule: str, place: str, ids: dict[str, str] | None = None) -> str:
