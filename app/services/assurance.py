@@ -34,6 +34,10 @@ _METHODS: dict[str, tuple[tuple[str, ...], str]] = {
 """`amr` and `acr` of all but passkeys. What proves nothing that the user has earns no `amr`."""
 
 _KEYS = {KeyStorage.HARDWARE: "hwk", KeyStorage.SYNCED: "swk", KeyStorage.UNPROVEN: "pop"}
+METHODS_TOLD = frozenset(
+    {value for amr, _ in _METHODS.values() for value in amr} | {*_KEYS.values(), "user", "mfa"}
+)
+"""All values of `amr` that a result can have."""
 _SECOND = {OTP, SMS}
 """Beside a first factor that the application vouches for, these are a second one. A mailbox often
 is the first one itself, and what stands in for a lost authenticator is none."""

@@ -21,7 +21,7 @@ from app.models import (
     ResponseType,
     User,
 )
-from app.services.assurance import known
+from app.services.assurance import METHODS_TOLD, known
 from app.services.audit import Actor
 from app.services.gateway_sessions import Ask, GatewaySessions, Opened
 from app.services.id_tokens import ID_TOKEN_TYP
@@ -259,8 +259,15 @@ class OidcAsks:
 
 
 def _demanded(wishes: Wishes) -> list[str]:
-    """Return the classes of ours that are asked; an essential one that we don't know is unmet."""
+    """Return the classes of ours that are asked.
+
+    Raises:
+        RequestRefused: an essential class or method is none that anything here comes to.
+    """
     values = known(wishes.acr_values)
+    if wishes.amr and not METHODS_TOLD.intersection(wishes.amr):
+        told = "None of the methods that claims ask is one of ours."
+        raise RequestRefused("unmet_authentication_requirements", told, wishes.reply)
     if wishes.acr_essential and not values:
         told = "None of the classes that claims ask is one of ours."
         raise RequestRefused("unmet_authentication_requirements", told, wishes.reply)

@@ -1,7 +1,9 @@
-"""The SDK of Duo for Python, as it is published: a server process over TLS, and a browser."""
+"""The SDKs of Duo for Python and Node, as published: a server process over TLS, and a browser."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from playwright.sync_api import Page, expect
 from app.services.audit import OPERATOR
 from tests.actors import keep_secret
 from tests.browser.conftest import Stage
+from tests.browser.packages import DUO_NODE
 
 pytestmark = [
     pytest.mark.browser,
@@ -114,3 +117,40 @@ def test_the_unmodified_sdk_is_told_of_a_bad_secret_and_a_certificate_it_does_no
     pinned = Client(sdk._client_id, sdk._client_secret, sdk._api_host, sdk._redirect_uri)
     with pytest.raises(DuoException, match="CERTIFICATE_VERIFY_FAILED"):
         pinned.health_check()
+
+
+# The SDK for Node
+
+
+@pytest.mark.skipif(
+    not DUO_NODE.is_here() and not os.environ.get("CI"),
+    reason="the SDK for Node is not here; a check that counts has it",
+)
+def test_the_sdk_for_node_completes_and_refuses_what_it_should(
+    tls_stage: Stage, sdk: Client
+) -> None:
+    """It is told its certificates by the one way that it leaves open, as the guide says."""
+
+    def calls(call: str, *given: str, **changes: str) -> dict[str, Any]:
+        options = {
+            "clientId": sdk._client_id,
+            "clientSecret": sdk._client_secret,
+            "apiHost": sdk._api_host,
+            "redirectUrl": sdk._redirect_uri,
+            **changes,
+        }
+        whole = {"call": call, "ca": sdk._duo_certs, "client": options, "given": given}
+        return dict(json.loads(DUO_NODE.run("duo.mjs", json.dumps(whole))))
+
+    assert calls("healthCheck")["told"]["stat"] == "OK"
+    assert "refused" in calls("healthCheck", clientSecret="s" * 40)
+    phone, page, state = tls_stage.harbor.enrolls(), tls_stage.opens_browser(), "a-state-" * 5
+    address = calls("createAuthUrl", ADA, state)["told"]
+    back = confirms(tls_stage, page, address, tls_stage.code(phone))
+    assert back["state"] == state
+    code = keep_secret(back["duo_code"])
+    told = calls("exchangeAuthorizationCodeFor2FAResult", code, ADA)["told"]
+    assert told["preferred_username"] == ADA
+    assert told["auth_result"]["status"] == "allow"
+    again = calls("exchangeAuthorizationCodeFor2FAResult", code, ADA)
+    assert "invalid_grant" in again["refused"]

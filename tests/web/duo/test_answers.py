@@ -11,6 +11,7 @@ from app.services.policies import Rule
 from tests.actors import Browser
 from tests.conftest import REDIRECT_URI, Harbor
 from tests.web.duo.client import STATE, Client, confirms, duo_client
+from tests.web.gateway.test_bypass import gives
 
 ADA = "ada@harbor.example"
 
@@ -77,6 +78,29 @@ def test_where_the_organization_offers_nothing_the_application_is_told(
     wiki.sends(browser, "somebody@harbor.example")
     denied(browser)
     assert harbor.rows(sa.select(User.id).where(User.email == "somebody@harbor.example")) == []
+
+
+def test_a_code_of_the_help_desk_lets_in_once_and_is_told_as_such(
+    harbor: Harbor, wiki: Client
+) -> None:
+    """Duo has such codes, too. An administrator gave it, and no policy: the user typed it."""
+    harbor.enrolls()
+    code = gives(harbor)
+    browser = harbor.browser()
+    wiki.sends(browser, ADA)
+    browser.goes_to(browser.address("bypass"))
+    browser.types("AAAAA-BBBBB")
+    assert codes(harbor) == 0
+    browser.types(code)
+    claims = wiki.reads(wiki.exchanges(browser.back["duo_code"]))
+    assert (claims["amr"], claims["acr"]) == ([], "urn:gatehouse:acr:bypass")
+    assert claims["auth_context"]["factor"] == "bypass_code"
+    harbor.clock.advance(1)
+    again = harbor.browser()
+    wiki.sends(again, ADA)
+    again.goes_to(again.address("bypass"))
+    again.types(code)
+    assert codes(harbor) == 1
 
 
 # Users

@@ -261,6 +261,9 @@ def test_a_method_that_is_essential_is_used_or_not_met(harbor: Harbor, shop: Par
     told = confirms(harbor, shop, claims=json.dumps(claims))
     assert told["error"] == "unmet_authentication_requirements"
     assert "code" not in told
+    claims = {"id_token": {"amr": {"essential": True, "values": ["iris", "face"]}}}
+    told = back(comes(harbor, shop.pushed(claims=json.dumps(claims))))  # nobody is asked in vain
+    assert told["error"] == "unmet_authentication_requirements"
 
 
 def test_the_only_subject_that_is_allowed_is_the_one_that_is_confirmed(
