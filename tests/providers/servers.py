@@ -294,15 +294,18 @@ class Post:
 
 
 @contextlib.contextmanager
-def post(security: str = "starttls", tls: ssl.SSLContext | None = None) -> Iterator[Post]:
+def post(
+    security: str = "starttls", tls: ssl.SSLContext | None = None, *, port: int = 0
+) -> Iterator[Post]:
     """A real mail server.
 
     Args:
         security: `starttls`, `tls` or `none`, as an account has it.
+        port: that it listens at; 0 for any.
     """
     for name in ("mail.log", "mail.debug", "asyncio"):
         logging.getLogger(name).disabled = True  # they are the other side's
-    with socket.create_server(("127.0.0.1", 0)) as free:
+    with socket.create_server(("127.0.0.1", port)) as free:
         port = free.getsockname()[1]
     made = Post(port)
     options: dict[str, Any] = {"authenticator": made.authenticate, "auth_required": False}
