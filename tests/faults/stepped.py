@@ -32,6 +32,6 @@ def _now(_clock: SystemClock) -> datetime:
 if __name__ == "__main__":
     time.time = _time  # noqa: TID251
     time.time_ns = lambda: int(_time() * 10**9)  # noqa: TID251
-    SystemClock.now = _now  # type: ignore[method-assign]
+    SystemClock.now = _now  # type: ignore[method-assign, assignment]
     sys.argv[0] = "gatehouse"
     main()
