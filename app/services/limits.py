@@ -19,6 +19,9 @@ from app.errors import Refusal
 from app.models import Authenticator, GatewaySession, SessionStatus, User
 from app.services.audit import Actor, Audit, EventKind
 
+_ALARM_AT = 10
+"""No slip of the finger: by then the user had to wait six times."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
@@ -159,6 +162,14 @@ class Limits:
             organization_id=user.organization_id,
             user_id=user.id,
         )
+
+    def alarms(self, user: User) -> bool:
+        """Tell whether so many refusals in a row are worth telling the user: ten, and the last."""
+        return user.failures in {min(_ALARM_AT, self._per_user), self._per_user}
+
+    def is_locked(self, user: User) -> bool:
+        """Tell whether nothing more is judged until an administrator unlocks the user."""
+        return user.failures >= self._per_user
 
     def left(self, session: GatewaySession) -> int:
         """Return how many more answers this session judges."""

@@ -441,6 +441,16 @@ class Verifications:
             left = self._limits.left(session)
             if left == 0:
                 self._fail(tx, actor, session)
+        if self._limits.alarms(user) and (session is None or session.subject_authenticated):
+            self._delivery.notify(
+                tx,
+                actor,
+                user.organization,
+                user,
+                "answers_refused",
+                count=user.failures,
+                locked=self._limits.is_locked(user),
+            )
         spent = self._limits.spent(user, answering, session=session, now=now)
         wait = spent.retry_at if spent else None
         return replace(refused, attempts_left=left, retry_at=refused.retry_at or wait)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from app import create_app
 from app.config import WAITS
 from app.factors import SECRET_FACTORS
-from app.models import Authenticator, Event, GatewaySession, User, Verification
+from app.models import Authenticator, Event, GatewaySession, Message, User, Verification
 from app.services.audit import OPERATOR
 from tests import actors
 from tests.conftest import PATIENCE, FixedClock, Harbor, InProcess, Server, make_config, stage
@@ -109,6 +109,31 @@ def test_a_hundred_failures_in_a_row_need_an_administrator(harbor: Harbor) -> No
         harbor.services.limits.unlock(tx, OPERATOR, person)
     browser.types(harbor.code(phone))
     assert "result" in browser.back
+
+
+def test_ten_wrong_answers_in_a_row_are_told_to_the_user_once(harbor: Harbor) -> None:
+    phone = harbor.enrolls()
+    harbor.executes(sa.delete(Message))
+    code = wrong_code(harbor, phone)
+    for number in range(1, 13):
+        harbor.executes(sa.update(Authenticator).values(retry_at=None))
+        guesses(harbor, code)
+        assert counts(harbor)[0] == number
+        assert len(harbor.rows(sa.select(Message.id))) == (number >= 10), number
+    [[told]] = harbor.rows(sa.select(Message))
+    assert (told.name, told.recipient) == ("answers_refused", "ada@harbor.example")
+    text = harbor.text_of(told)
+    assert "10 wrong answers in a row were given for ada@harbor.example at Harbor." in text
+    assert "the next ones have to wait" in text
+    assert "Where from: 127.0.0.1" in text
+    assert "If this was not you" in text
+    assert code not in text
+    harbor.executes(sa.update(User).values(failures=99))
+    harbor.executes(sa.update(Authenticator).values(retry_at=None))
+    guesses(harbor, code)
+    newest = sa.select(Message).where(Message.id != told.id)
+    [[locked]] = harbor.rows(newest)
+    assert "until an administrator unlocks the account" in harbor.text_of(locked)
 
 
 def test_locking_one_authenticator_leaves_the_others_open(harbor: Harbor) -> None:

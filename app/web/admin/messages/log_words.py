@@ -30,6 +30,7 @@ MEANS = {
 
 NAMES = {
     "administrator_role": "Notice: role of an administrator",
+    "answers_refused": "Notice: wrong codes tried",
     "authenticator_added": "Notice: method added",
     "authenticator_imported": "Notice: method imported",
     "authenticator_removed": "Notice: method removed",
