@@ -348,11 +348,12 @@ class Harbor:
     base_url: str = BASE_URL
     phones: dict[str, str] = field(default_factory=dict)
     """Addresses of authenticator apps of administrators, by e-mail address."""
+    name: str = "Harbor"
 
     def __post_init__(self) -> None:
         with self.services.database.writing() as tx:
             self.organization = self.services.organizations.create(
-                tx, OPERATOR, environment=Environment.SANDBOX, name="Harbor"
+                tx, OPERATOR, environment=Environment.SANDBOX, name=self.name
             )
             self.services.method_settings.change(tx, OPERATOR, self.organization, active=True)
             # Most tests are about codes; those of passkeys switch them on again.
