@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev demo run test test-all soak lint check bench lock messages format
+.PHONY: help setup setup-dev demo run test test-all soak lint check audit bench lock messages format
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,9 +46,14 @@ lint: setup-dev
 	$(BIN)/djlint --lint --quiet templates
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tests.secret_scan
 
 check: lint test ## Run everything that must hold before a change is taken
 	$(BIN)/coverage report --fail-under=90
+
+audit: setup-dev ## Ask the network whether a dependency has a known vulnerability
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r deploy/requirements.lock
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r deploy/requirements-dev.lock
 
 bench: setup-dev ## Measure how fast it is
 	$(BIN)/python bench/run.py

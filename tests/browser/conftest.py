@@ -11,12 +11,14 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from flask import Flask
 from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
     Page,
     Request,
+    Response,
     sync_playwright,
 )
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -96,18 +98,25 @@ class Stage:
     options: dict[str, Any] = field(default_factory=dict)
     """Of every browser that is opened."""
     complaints: list[str] = field(default_factory=list)
-    """What the console said and which foreign addresses were asked for: nothing, hopefully."""
+    """What the console said, what a page's security policy kept from happening, and which foreign
+    addresses were asked for: nothing, hopefully."""
+    app: Flask | None = None
+    """The application, where it is in this process."""
+    visited: set[str] = field(default_factory=set)
+    """The addresses, without their queries, that were answered by a page."""
 
     def opens_browser(self, **options: Any) -> Page:
         context: BrowserContext = self.chrome.new_context(
             **{"viewport": {"width": 390, "height": 844}, **self.options, **options}
         )
         context.set_default_timeout(10_000)
-        page = context.new_page()
-        page.on("console", self._listen)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", self._watch)
-        return page
+        # Of every page that is opened in it, by whoever.
+        context.on("console", self._listen)
+        context.on("weberror", lambda found: self.complaints.append(str(found.error)))
+        context.on("request", self._watch)
+        context.on("response", self._note)
+        context.add_init_script(_TELL_VIOLATIONS)
+        return context.new_page()
 
     def arrives(self, page: Page, user: str | None = None, **ask: Any) -> None:
         page.goto(self.harbor.notes.opens(user or self.harbor.ada, **ask)["url"])
@@ -124,6 +133,17 @@ class Stage:
         ours = (self.harbor.base_url, self.harbor.notes.redirect_uri.removesuffix("/callback"))
         if not request.url.startswith((*ours, "data:", "blob:")):
             self.complaints.append(f"asked {request.url}")
+
+    def _note(self, response: Response) -> None:
+        kind = response.headers.get("content-type", "")
+        if kind.startswith("text/html") and response.request.is_navigation_request():
+            self.visited.add(urlsplit(response.url).path)
+
+
+_TELL_VIOLATIONS = """
+addEventListener("securitypolicyviolation", it => console.error(
+  `The policy forbids: ${it.effectiveDirective} ${it.blockedURI} on ${it.documentURI}`));
+"""
 
 
 @pytest.fixture(params=["sqlite"])
@@ -148,7 +168,8 @@ def stage(
     wired = app.extensions["gatehouse"]
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield from _staged(Harbor(OverHttp(config.base_url), wired, clock, config.base_url), chrome)
+    harbor = Harbor(OverHttp(config.base_url), wired, clock, config.base_url)
+    yield from _staged(harbor, chrome, app)
     server.shutdown()
     server.server_close()
 
@@ -156,15 +177,15 @@ def stage(
 @pytest.fixture
 def tls_stage(chrome: Browser, tls_harbor: Harbor) -> Iterator[Stage]:
     """The same before a server process that speaks TLS, whose authority no browser knows."""
-    yield from _staged(tls_harbor, chrome, ignore_https_errors=True)
+    yield from _staged(tls_harbor, chrome, None, ignore_https_errors=True)
 
 
-def _staged(harbor: Harbor, chrome: Browser, **options: Any) -> Iterator[Stage]:
+def _staged(harbor: Harbor, chrome: Browser, app: Flask | None, **options: Any) -> Iterator[Stage]:
     back = ThreadingHTTPServer(("127.0.0.1", 0), Callback)
     threading.Thread(target=back.serve_forever, daemon=True).start()
     Callback.received = []
     harbor.notes = harbor.registers(redirect_uri=f"http://127.0.0.1:{back.server_port}/callback")
-    found = Stage(harbor, harbor.clock, Callback.received, chrome, options)
+    found = Stage(harbor, harbor.clock, Callback.received, chrome, options, app=app)
     yield found
     for context in chrome.contexts:
         context.close()

@@ -16,7 +16,7 @@ from tests import entra
 from tests.actors import Browser, Reply, Wire, keep_secret
 from tests.conftest import FixedClock, Harbor
 from tests.web.api_v1.backend import FORM
-from tests.web.cryptr.conftest import CALLBACK, Board
+from tests.web.cryptr.conftest import board_of
 from tests.web.duo.client import duo_client
 from tests.web.oidc.party import back as back_of_shop
 from tests.web.oidc.party import party
@@ -165,17 +165,7 @@ class Cryptr:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        place_board = place.services.cryptr_entries
-        with place.services.database.writing() as tx:
-            made = place_board.create(
-                tx,
-                OPERATOR,
-                environment=Environment.SANDBOX,
-                name=f"{place.name} Board",
-                redirect_uris=[CALLBACK],
-                organizations=[place.organization],
-            )
-        self.board = Board(place, made.client_id)
+        self.board = board_of(place, f"{place.name} Board")
 
     def opens(self) -> Browser:
         self.place.clock.advance(60)  # so long the first links keep the next from being mailed

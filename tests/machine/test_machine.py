@@ -578,7 +578,7 @@ def _fits(page: str, answer: str) -> bool:
 
 # Running it
 
-SHORT, LONG = 150, 50_000
+SHORT, LONG = 100, 50_000
 """So many steps are walked on a database; both together come to 100,000 in the long form."""
 SHORT_SEED = 9
 EXPECTED = {"verification:accepted", "verification:refused", "result:issued"}
@@ -625,7 +625,7 @@ def opens(
 def test_who_may_pass_passes_and_nobody_else(
     opens: Callable[[], tuple[Place, Place]], soak: bool
 ) -> None:
-    walks = settings(**EVERY_RUN, max_examples=7, stateful_step_count=25)
+    walks = settings(**EVERY_RUN, max_examples=5, stateful_step_count=22)
     if soak:
         walks = settings(walks, max_examples=50, stateful_step_count=100)
     walked, start = Walked(), secrets.randbits(32) if soak else SHORT_SEED
@@ -634,4 +634,4 @@ def test_who_may_pass_passes_and_nobody_else(
         run_state_machine_as_test(machine, settings=walks)  # type: ignore[arg-type]
         if walked.steps >= (LONG if soak else SHORT):
             break
-    assert walked.happened.keys() >= EXPECTED
+    assert walked.happened.keys() >= EXPECTED, walked

@@ -15,10 +15,17 @@ _CSP = {
     "script-src": "'self'",
     "style-src": "'self'",
     "img-src": "'self' data:",
+    "object-src": "'none'",
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }
-_INERT = {"default-src": "'none'", "frame-ancestors": "'none'", "form-action": "'none'"}
+_INERT = {
+    "default-src": "'none'",
+    "object-src": "'none'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+    "form-action": "'none'",
+}
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -65,7 +72,7 @@ def init_app(app: Flask, config: Config) -> None:
         for name, value in _ALWAYS.items():
             response.headers[name] = value
         if config.https:
-            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+            response.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
         response.headers.setdefault("Cache-Control", "no-store")
         if request.endpoint == "static" or g.get("inert"):
             session.accessed = False  # the same for everybody: nothing varies with a cookie

@@ -106,12 +106,17 @@ class Board:
 
 @pytest.fixture
 def board(harbor: Harbor) -> Board:
+    return board_of(harbor)
+
+
+def board_of(harbor: Harbor, name: str = "Harbor Board") -> Board:
+    """Register the application."""
     with harbor.services.database.writing() as tx:
         made = harbor.services.cryptr_entries.create(
             tx,
             OPERATOR,
             environment=Environment.SANDBOX,
-            name="Harbor Board",
+            name=name,
             redirect_uris=[CALLBACK],
             organizations=[harbor.organization],
         )
