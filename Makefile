@@ -49,7 +49,7 @@ lint: setup-dev
 	$(BIN)/python -m tests.secret_scan
 
 check: lint test ## Run everything that must hold before a change is taken
-	$(BIN)/coverage report --fail-under=90
+	$(BIN)/coverage report --fail-under=95
 
 audit: setup-dev ## Ask the network whether a dependency has a known vulnerability
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r deploy/requirements.lock

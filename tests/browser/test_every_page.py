@@ -95,7 +95,7 @@ def unseen(stage: Stage, area: str = "") -> set[str]:
     pages = {
         rule.endpoint
         for rule in stage.app.url_map.iter_rules()
-        if "GET" in rule.methods and not rule.rule.startswith(("/api/", "/v1"))
+        if "GET" in (rule.methods or ()) and not rule.rule.startswith(("/api/", "/v1"))
         if rule.endpoint.startswith("admin") is bool(area)
     }
     for place in SHOWN_IN.values():

@@ -76,7 +76,9 @@ def weighted(**weights: int) -> st.SearchStrategy[str]:
 DEEDS = weighted(
     arrive=1,
     arrive_and_type=10,
-    type=5,
+    type=4,
+    guess=2,
+    guess_by_v2=1,
     set_up=4,
     save_codes=2,
     look_after_methods=2,
@@ -201,6 +203,12 @@ class Machine(RuleBasedStateMachine):
             answer = self._answer(side, visit, what, number)
             self._types(side, visit, self._page(side, visit, page, answer), answer)
 
+    def _guess(self, side: Side, which: int, page: str, number: int, **_: Any) -> None:
+        page = page.replace("fitting", "verify")
+        if visit := self._goes_on(side, which):
+            for guess in range(number, number + 4):
+                self._types(side, visit, page, _wrong(page, guess))
+
     def _set_up(self, side: Side, which: int, **_: Any) -> None:
         if visit := self._goes_on(side, which):
             visit.browser.sends("set-up", kind="totp")
@@ -301,6 +309,10 @@ class Machine(RuleBasedStateMachine):
 
     def _confirm_by_backend(self, side: Side, number: int, **_: Any) -> None:
         self._confirms_by_v2(side, self._answer(side, None, "pending", number))
+
+    def _guess_by_v2(self, side: Side, number: int, **_: Any) -> None:
+        for guess in range(number, number + 4):
+            self._verifies_by_v2(side, f"{guess % 1_000_000:06d}")
 
     def _verify_by_v1(self, side: Side, what: str, number: int, **_: Any) -> None:
         self._verifies_by_v1(side, self._answer(side, None, what, number))
@@ -570,6 +582,14 @@ class Machine(RuleBasedStateMachine):
 
 def _code(method: Method | None, now: Any, step: int = 0) -> str | None:
     return method.phone.code(now, step) if method else None
+
+
+def _wrong(page: str, number: int) -> str:
+    """Return a made-up answer that fits a page."""
+    digits = f"{number % 1_000_000:06d}"
+    if page == "recover":
+        return f"AAAA-BBBB-CC{digits[:2]}-{digits[2:]}"
+    return f"AAAA{digits[0]}-{digits[1:]}" if page == "bypass" else digits
 
 
 def _fits(page: str, answer: str) -> bool:
