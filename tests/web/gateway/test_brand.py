@@ -195,6 +195,8 @@ def test_style_sheet_and_logo_are_inert_files_kept_for_a_year(harbor: Harbor) ->
         policy = headers["Content-Security-Policy"].split("; ")
         assert set(policy) == {
             "default-src 'none'",
+            "object-src 'none'",
+            "base-uri 'none'",
             "frame-ancestors 'none'",
             "form-action 'none'",
             "sandbox",
