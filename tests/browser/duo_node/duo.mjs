@@ -5,7 +5,7 @@ import { Client } from "@duosecurity/duo_universal";
 
 const { call, ca, client: options, given = [] } = JSON.parse(process.argv[2]);
 const client = new Client(options);
-// The SDK has no setting for the certificates that it trusts; docs/duo.md says so.
+// This release has no setting for the certificates that it trusts; docs/duo.md says so.
 client.axios.defaults.httpsAgent = new Agent({ ca: readFileSync(ca) });
 try {
   console.log(JSON.stringify({ told: await client[call](...given) }));
