@@ -45,7 +45,11 @@ CLAIMS = {
     "recovery_code_used": "Whether a recovery code stood in for a lost method.",
 }
 
-ID_TOKEN_HEADER = {**HEADER, "typ": "Kind of token: that of all ID tokens."}
+ID_TOKEN_HEADER = {
+    **HEADER,
+    "typ": "Kind of token: that of all ID tokens.",
+    "iss": "Who says so, as in the token itself.",
+}
 
 ENTRA_CLAIMS = {
     **CLAIMS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import UTC, datetime
 
@@ -148,7 +149,10 @@ def _told(said: Claims, words: dict[str, str]) -> list[tuple[str, str, datetime 
 
 
 def _value(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    """Return a claim as people read it: names in a row, and what has parts as JSON."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _moment(name: str, value: object) -> datetime | None:

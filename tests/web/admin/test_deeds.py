@@ -49,6 +49,7 @@ from tests.web.admin.furniture import entra_account, trusted_browser
 from tests.web.admin.production import PASSWORD as MAIL_PASSWORD
 from tests.web.admin.production import mail_account, production, reaching, runs
 from tests.web.admin.test_branding import multipart, typed
+from tests.web.admin.test_entra_trial import meets
 from tests.web.admin.test_imports import sends
 from tests.web.admin.test_walk import contents, routes
 
@@ -800,6 +801,8 @@ class Day:
             self.harbor.executes(sa.update(WebhookDelivery).values(over))
         if "revoke_browser" in row.endpoint:
             self.is_trusted()
+        if row.endpoint == "admin_applications.check_connection":
+            meets(self.harbor)
         if row.endpoint == "admin_user.unlink":
             with self.harbor.services.database.writing() as tx:
                 names = self.names()

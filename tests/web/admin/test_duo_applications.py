@@ -149,6 +149,7 @@ def test_a_trial_goes_the_real_way_and_shows_the_token_decoded_and_checked(
     assert "It works" in nadia.text
     for words in ("What the ID token says", "preferred_username", client.client_id, ADA, "HS512"):
         assert words in nadia.text, words
+    assert '"factor": "totp"' in nadia.text
     assert "failed" not in nadia.text
     [tried] = harbor.rows(sa.select(Event).where(Event.kind == "application:tried"))
     assert tried.Event.actor.startswith("administrator:")

@@ -196,9 +196,8 @@ class World:
         return Answer(status=status, headers=reply.headers, body=body)
 
 
-@pytest.fixture
-def world(harbor: Harbor) -> Iterator[World]:
-    """Answer in the place of the real ones."""
+def meets(harbor: Harbor) -> World:
+    """Answer in the place of the real ones, from now on."""
     fake, services = World(harbor), harbor.services
     checks = EntraChecks(
         fake,
@@ -208,8 +207,14 @@ def world(harbor: Harbor) -> Iterator[World]:
     )
     app = harbor.wire.client.application  # type: ignore[attr-defined]
     app.extensions["gatehouse"] = dataclasses.replace(services, entra_checks=checks)
-    yield fake
-    app.extensions["gatehouse"] = services
+    return fake
+
+
+@pytest.fixture
+def world(harbor: Harbor) -> Iterator[World]:
+    yield meets(harbor)
+    app = harbor.wire.client.application  # type: ignore[attr-defined]
+    app.extensions["gatehouse"] = harbor.services
 
 
 def looks(entra: Entra, nadia: Administrator) -> dict[str, bool]:
