@@ -36,6 +36,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "app/web/api_v2/passkeys.py": {
         "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0IiwiY2hhbGxlbmdlIjoiYyJ9": "client data of an example"
     },
+    "deploy/systemd/environment": {"password": "a word that stands for one"},
     "docs/integrate.md": {"gateway-session_2mXqyWZJ7c0aQm5yU8l1kq3vT9d": _KSUID},
     "docs/operate.md": {"password": "a word that stands for one"},
     "tests/browser/packages.py": dict.fromkeys(
