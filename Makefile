@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev demo run test test-all soak lint check audit bench lock messages format
+.PHONY: help setup setup-dev demo run test test-all soak lint check audit mutants bench lock messages format
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ check: lint test ## Run everything that must hold before a change is taken
 audit: setup-dev ## Ask the network whether a dependency has a known vulnerability
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r deploy/requirements.lock
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r deploy/requirements-dev.lock
+
+mutants: setup-dev ## Break the code in small ways and see which tests notice (EVERY=10 takes a tenth)
+	$(BIN)/python -m tests.mutants --every $(or $(EVERY),1)
 
 bench: setup-dev ## Measure how fast it is
 	$(BIN)/python bench/run.py
