@@ -295,7 +295,7 @@ def test_a_whole_sign_in_goes_through_the_proxy_of_the_sample(proxied: Proxied) 
 
     forged = proxied.asks("/readyz", source="127.0.0.2", **{"X-Forwarded-For": "198.51.100.9"})
     assert forged.status == 200
-    wait_for(lambda: "peer=127.0.0.2 " in proxied.log.read_text())
+    wait_for(lambda: "peer=127.0.0.2 " in proxied.log.read_text(), 10)
     assert "198.51.100.9" not in proxied.log.read_text()
 
     large_bodies_pass_where_they_may(harbor)
