@@ -68,7 +68,7 @@ def _opened(tx: Session, asked: Request) -> ResponseReturnValue:
 
 def _again(tx: Session, asked: Request, row: PushedRequest) -> ResponseReturnValue:
     """Let the browser that a pushed request is bound to load its address again."""
-    if not services().oidc_requests.is_bound(row, read_cookie(row)):
+    if not services().oidc_requests.is_bound(row, cookie_of(row.id)):
         return _other_browser(asked)
     session = services().oidc_requests.session_of(tx, row)
     if session is not None:
@@ -139,11 +139,6 @@ def remember(response: Response, row: PushedRequest, secret: str) -> None:
         httponly=True,
         samesite="Lax",
     )
-
-
-def read_cookie(row: PushedRequest) -> str:
-    """Return the secret by which this browser is known."""
-    return request.cookies.get(_cookie(str(row.id)), "")
 
 
 def cookie_of(request_id: object) -> str:
