@@ -114,7 +114,7 @@ class Enrollment:
             return Ground.INVITED if session and _is_invited(tx, session) else None
         if user.reenrollment_approved:
             return Ground.APPROVED
-        return Ground.RECOVERED if recovered else None
+        return Ground.RECOVERED if recovered and not self._is_replaced(tx, user, session) else None
 
     def begin(
         self,
@@ -434,6 +434,21 @@ class Enrollment:
         if session is None:
             return self.has(tx, user, AuthenticatorStatus.SUSPENDED)
         return self._verifications.accepted(tx, session, Purpose.RECOVERY) is not None
+
+    def _is_replaced(self, tx: Session, user: User, session: GatewaySession | None) -> bool:
+        """Tell whether something was set up elsewhere since a recovery code was used here.
+
+        One code stands for one new authenticator, whoever else approved another one.
+        """
+        used = session and self._verifications.accepted(tx, session, Purpose.RECOVERY)
+        if not used:
+            return False
+        since = sa.select(Authenticator.id).where(
+            Authenticator.user_id == user.id,
+            Authenticator.status == AuthenticatorStatus.ACTIVE,
+            Authenticator.confirmed_at > used.at,
+        )
+        return tx.scalar(since.limit(1)) is not None
 
     def _vouched(self, tx: Session, session: GatewaySession) -> bool:
         """Tell whether this session lately verified an authenticator that the user still has."""

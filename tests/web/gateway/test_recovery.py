@@ -103,6 +103,22 @@ def test_a_lost_phone_is_replaced_in_one_visit(harbor: Harbor) -> None:
     assert "recovery_code_used" not in harbor.notes.checks(later.back["result"])
 
 
+def test_a_code_brings_no_second_phone_once_another_visit_set_one_up(harbor: Harbor) -> None:
+    """Whoever stole a code is out as soon as the help desk has approved the user's own new one."""
+    _old, codes = enrolls(harbor)
+    thief = recovers(harbor, codes[0])
+    stolen = thief.scans()
+    harbor.clock.advance(1)
+    assert approves(harbor)
+    own = harbor.visits(harbor.ada)
+    phone = own.sets_up()
+    own.types(harbor.code(phone))
+    assert "result" in own.back
+    thief.types(harbor.code(stolen))
+    assert thief.path.endswith("/verify"), thief.path
+    assert statuses(harbor).count("active") == 1
+
+
 def test_no_result_before_the_new_authenticator_is_confirmed(harbor: Harbor) -> None:
     old, codes = enrolls(harbor)
     browser = recovers(harbor, codes[0])
