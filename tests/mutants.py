@@ -96,8 +96,10 @@ class Mutant:
 def mutants(path: str, text: str) -> Iterator[Mutant]:
     """Yield every mutant of a module: one node changed in each."""
     tree = ast.parse(text)
+    decorators = [it for node in ast.walk(tree) for it in getattr(node, "decorator_list", [])]
+    spared = {id(node) for one in decorators for node in ast.walk(one)}  # `frozen` judges nothing
     for number, node in enumerate(ast.walk(tree)):
-        for kind in _kinds(node):
+        for kind in [] if id(node) in spared else _kinds(node):
             broken = copy.deepcopy(tree)
             target = list(ast.walk(broken))[number]
             before = ast.unparse(target)
