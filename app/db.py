@@ -28,6 +28,10 @@ from app import metrics
 _SURVIVORS = "survivors"
 _FOLLOWERS = "followers"
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
+_BY_ITSELF: dict[str, dict[str, Any]] = {
+    "sqlite": {"begins": False},
+    "postgresql": {"isolation_level": "AUTOCOMMIT"},
+}
 _LOCK_SECONDS = 30
 """How long one writer on SQLite waits for another."""
 
@@ -89,6 +93,7 @@ class Database:
             event.listen(self.engine, "begin", _begin_sqlite)
             event.listen(self.engine, "handle_error", _give_up_connections)
         self._writer = self.engine.execution_options(writing=True)
+        self._direct = self.engine.execution_options(**_BY_ITSELF[self.engine.dialect.name])
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:
@@ -117,6 +122,12 @@ class Database:
         for follower in session.info.pop(_FOLLOWERS, ()):
             follower()
 
+    @contextlib.contextmanager
+    def direct(self) -> Iterator[sa.Connection]:
+        """Open a connection without a transaction: each statement is kept as soon as it is run."""
+        with self._direct.connect() as connection:
+            yield connection
+
     def _keep_survivors(self, undone: Session) -> None:
         survivors: list[Callable[[Session], object]] = undone.info.pop(_SURVIVORS, [])
         if not survivors:
@@ -125,6 +136,24 @@ class Database:
             for survivor in survivors:
                 survivor(session)
             session.commit()
+
+
+def at_once(connection: sa.Connection, *changes: tuple[sa.Update | sa.Insert, Any]) -> bool:
+    """Make changes on a `direct` connection to SQLite, all of them or none.
+
+    Args:
+        changes: each with its parameters; if one touches no row, none is made.
+    """
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        if all(connection.execute(*change).rowcount for change in changes):
+            connection.commit()
+            return True
+    except Exception:
+        connection.rollback()
+        raise
+    connection.rollback()
+    return False
 
 
 def keep_even_if_undone(session: Session, act: Callable[[Session], object]) -> None:
@@ -271,8 +300,9 @@ def _give_up_connections(context: sa.engine.ExceptionContext) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    writing = connection.get_execution_options().get("writing")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    options = connection.get_execution_options()
+    if options.get("begins", True):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writing") else "BEGIN")
 
 
 def _alembic(engine: sa.Engine) -> AlembicConfig:

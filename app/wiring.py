@@ -41,6 +41,7 @@ from app.services.cryptr_entries import CryptrEntries
 from app.services.cryptr_tokens import CryptrTokens
 from app.services.cryptr_trials import CryptrTrials
 from app.services.delivery import Delivery
+from app.services.direct_verification import DirectVerifications
 from app.services.directory import Directory
 from app.services.duo_answers import DuoAnswers
 from app.services.duo_clients import DuoClients
@@ -231,6 +232,7 @@ class Services:
     freezes: Freezes
     trials: Trials
     passes: Passes
+    direct_verifications: DirectVerifications
     headless: Headless
     headless_passkeys: HeadlessPasskeys
     contacts: Contacts
@@ -536,6 +538,9 @@ def wire(config: Config, clock: Clock | None = None) -> Services:
             audit,
         ),
         magic_links=magic_links,
+        direct_verifications=DirectVerifications(
+            clock, vault, database, signing_keys, tokens, challenges, limits, audit
+        ),
         headless=headless,
         headless_passkeys=HeadlessPasskeys(
             clock,

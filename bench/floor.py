@@ -12,12 +12,13 @@ import hmac
 import os
 import struct
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask, request
 
-from app.clock import SystemClock
+from app.clock import Clock, SystemClock
 
 PERIOD = 30
 
@@ -56,7 +57,12 @@ def code(secret: bytes, step: int) -> str:
 
 def step_now() -> int:
     """Return the time step of this moment."""
-    return int(SystemClock().now().timestamp()) // PERIOD
+    return step_at(SystemClock().now())
+
+
+def step_at(moment: datetime) -> int:
+    """Return the time step of a moment."""
+    return int(moment.timestamp()) // PERIOD
 
 
 def connect(url: str) -> sa.Engine:
@@ -84,14 +90,15 @@ def fill(url: str, secrets: Iterable[tuple[str, bytes]]) -> None:
     engine.dispose()
 
 
-def create_app() -> Flask:
+def create_app(clock: Clock | None = None) -> Flask:
     """Build the server."""
     app = Flask(__name__)
-    engine = connect(os.environ["FLOOR_DATABASE_URL"])
+    engine = app.extensions["engine"] = connect(os.environ["FLOOR_DATABASE_URL"])
+    clock = clock or SystemClock()
 
     @app.post("/check")
     def check() -> tuple[dict[str, bool], int]:
-        name, given, now = request.form["name"], request.form["code"], step_now()
+        name, given, now = request.form["name"], request.form["code"], step_at(clock.now())
         with engine.begin() as connection:
             device = connection.execute(find, {"who": name}).one()
             steps = range(now - 1, now + 2)

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 from time import monotonic, sleep
+from types import MappingProxyType
 from typing import Any
 
 import floor
@@ -54,15 +55,11 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Two running servers, and the services that the pages use, to enroll who comes to them."""
+class Setting:
+    """Databases, and the services that the pages use, to enroll who comes."""
 
-    port: int
-    floor_port: int
     demo: dict[str, Any]
     wired: Services
-    server: int
-    """Id of Gatehouse's first process."""
 
     def enroll(self, number: int) -> list[Person]:
         """Have so many new users enroll, at Gatehouse and at the floor."""
@@ -71,6 +68,16 @@ class Stage:
         devices = [(name, one.secret) for one in people for name in one.floor_names]
         floor.fill(os.environ["FLOOR_DATABASE_URL"], devices)
         return people
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage(Setting):
+    """Two running servers on these databases."""
+
+    port: int
+    floor_port: int
+    server: int
+    """Id of Gatehouse's first process."""
 
 
 class Earlier:
@@ -115,11 +122,11 @@ DATABASES = {"sqlite": sqlite, "postgresql": postgresql}
 
 
 @contextmanager
-def stage(kind: str, folder: Path) -> Iterator[Stage]:
-    """Start both servers on a fresh database of this kind."""
-    with ExitStack() as stack:
-        address_of = stack.enter_context(DATABASES[kind](folder))
-        port, floor_port, provider_port = _free_ports(3)
+def set_up(
+    kind: str, folder: Path, port: int, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Setting]:
+    """Make fresh databases of this kind for Gatehouse and the floor, with the demo's data."""
+    with DATABASES[kind](folder) as address_of:
         for name in [name for name in os.environ if name.startswith("GATEHOUSE_")]:
             del os.environ[name]
         os.environ |= {
@@ -128,21 +135,32 @@ def stage(kind: str, folder: Path) -> Iterator[Stage]:
             "GATEHOUSE_DATABASE_URL": address_of("gatehouse"),
             # Each request of the bench says that it comes from another client.
             "GATEHOUSE_TRUSTED_PROXIES": "127.0.0.0/8,::1/128",
-            "GATEHOUSE_TWILIO_URL": f"http://127.0.0.1:{provider_port}",
             "FLOOR_DATABASE_URL": address_of("floor"),
-            **SENDS,
+            **settings,
         }
         _gatehouse("init")
         demo = json.loads(_gatehouse("demo-data", "--json"))
         wired = wire(load(), Earlier())
-        stack.callback(wired.database.engine.dispose)
+        try:
+            yield Setting(demo, wired)
+        finally:
+            wired.database.engine.dispose()
+
+
+@contextmanager
+def stage(kind: str, folder: Path) -> Iterator[Stage]:
+    """Start both servers on a fresh database of this kind."""
+    port, floor_port, provider_port = _free_ports(3)
+    settings = {**SENDS, "GATEHOUSE_TWILIO_URL": f"http://127.0.0.1:{provider_port}"}
+    with ExitStack() as stack:
+        made = stack.enter_context(set_up(kind, folder, port, settings))
         bind = f"127.0.0.1:{port}", "--workers", str(WORKERS)
         serve: list[str | Path] = [GATEHOUSE, "serve", "--bind", *bind]
         server = stack.enter_context(_running(serve, port, folder))
         stack.enter_context(_running(_floor_command(floor_port), floor_port, folder))
         provider = [sys.executable, str(Path(__file__).with_name("provider.py"))]
         stack.enter_context(_beside([*provider, str(provider_port)]))
-        yield Stage(port, floor_port, demo, wired, server)
+        yield Stage(made.demo, made.wired, port=port, floor_port=floor_port, server=server)
 
 
 def _free_ports(number: int) -> list[int]:
@@ -215,7 +233,7 @@ def _answers(port: int) -> bool:
         connection.close()
 
 
-def _enroll_one(made: Stage, tx: Session) -> Person:
+def _enroll_one(made: Setting, tx: Session) -> Person:
     """Enroll one, by the services that the pages use."""
     wired, visits, demo = made.wired, made.wired.visits, made.demo
     organization = wired.organizations.find(tx, Environment.SANDBOX, demo["organization"]["domain"])

@@ -169,6 +169,7 @@ class SecretFactor(Factor, Protocol):
         last_step: int,
         parameters: Parameters,
         tolerance: Tolerance,
+        reads_clock: bool = True,
     ) -> Outcome:
         """Judge an answer.
 
@@ -179,5 +180,6 @@ class SecretFactor(Factor, Protocol):
             last_step: the newest counter accepted so far, -1 for none.
             parameters: of the authenticator.
             tolerance: as the organization set it.
+            reads_clock: whether to tell that it would be right at another time of day.
         """
         ...

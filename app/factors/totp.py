@@ -79,8 +79,13 @@ class Totp:
         last_step: int,
         parameters: Parameters,
         tolerance: Tolerance,
+        reads_clock: bool = True,
     ) -> Outcome:
-        """Judge a code: right for a step near now, and newer than the last one accepted."""
+        """Judge a code: right for a step near now, and newer than the last one accepted.
+
+        Args:
+            reads_clock: whether to tell a wrong clock from a wrong code.
+        """
         codes, code = _codes(secret, parameters), normalize(answer)
         period = shown(parameters).period
         current = int(now.timestamp()) // period
@@ -91,6 +96,8 @@ class Totp:
             return Accepted(step=min(unused))
         if near:
             return Refused(reason=Reason.REPLAYED)
+        if not reads_clock:
+            return Refused(reason=Reason.WRONG)
         reach = DRIFT // period
         far = _matching(codes, code, _around(current, reach, oldest, newest))
         if far:

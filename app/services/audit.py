@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -183,13 +184,7 @@ class Audit:
         once_kept(tx, partial(_count, kind, gateway_session, detail))
         tx.add(
             Event(
-                at=self._clock.now(),
-                kind=kind.value,
-                actor=actor.name,
-                actor_label=actor.label,
-                address=actor.address,
-                device=actor.device,
-                country=actor.country,
+                **self.common(kind, actor),
                 organization_id=user.organization_id if user else organization_id,
                 user_id=user.id if user else _user_of(gateway_session, user_id),
                 application_id=_application_of(gateway_session, application_id),
@@ -198,6 +193,18 @@ class Audit:
                 detail=detail,
             )
         )
+
+    def common(self, kind: EventKind, actor: Actor) -> dict[str, Any]:
+        """Return what an event says of when, what, and by whose hand."""
+        return {
+            "at": self._clock.now(),
+            "kind": kind.value,
+            "actor": actor.name,
+            "actor_label": actor.label,
+            "address": actor.address,
+            "device": actor.device,
+            "country": actor.country,
+        }
 
     def record_each(
         self,
@@ -214,16 +221,7 @@ class Audit:
         Args:
             details: ids of the users, each with what `record` takes as `detail`.
         """
-        common = {
-            "at": self._clock.now(),
-            "kind": kind.value,
-            "actor": actor.name,
-            "actor_label": actor.label,
-            "address": actor.address,
-            "device": actor.device,
-            "country": actor.country,
-            "organization_id": organization_id,
-        }
+        common = {**self.common(kind, actor), "organization_id": organization_id}
         rows = [{**common, "user_id": user_id, "detail": detail} for user_id, detail in details]
         if rows:
             tx.execute(sa.insert(Event), rows)

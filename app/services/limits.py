@@ -7,6 +7,7 @@ locks a user out of the rest. Over all of them a user's consecutive refusals hav
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -78,16 +79,8 @@ class Limits:
         Returns:
             None if the attempt may be judged.
         """
-        charge = _Charge(
-            session_id=session.id if session else None,
-            user_id=user.id,
-            authenticator_ids=tuple(sorted(one.id for one in answering.authenticators)),
-            recovery=answering.recovery,
-            now=now,
-            per_session=self._per_session,
-            per_user=self._per_user,
-            waits=self._waits,
-        )
+        ids = tuple(sorted(one.id for one in answering.authenticators))
+        charge = self._charge(session, user.id, ids, recovery=answering.recovery, now=now)
         charged = charge.made(tx)
         if session is not None:
             tx.refresh(session, ["judged", "status"])
@@ -105,16 +98,7 @@ class Limits:
         Returns:
             Whether the attempt may be judged.
         """
-        charge = _Charge(
-            session_id=session.id,
-            user_id=None,
-            authenticator_ids=(),
-            recovery=False,
-            now=now,
-            per_session=self._per_session,
-            per_user=self._per_user,
-            waits=self._waits,
-        )
+        charge = self._charge(session, None, (), now=now)
         charged = charge.made(tx)
         tx.refresh(session, ["judged", "status"])
         if charged:
@@ -163,13 +147,52 @@ class Limits:
             user_id=user.id,
         )
 
-    def alarms(self, user: User) -> bool:
+    def alarms(self, failures: int) -> bool:
         """Tell whether so many refusals in a row are worth telling the user: ten, and the last."""
-        return user.failures in {min(_ALARM_AT, self._per_user), self._per_user}
+        return failures in {min(_ALARM_AT, self._per_user), self._per_user}
 
     def is_locked(self, user: User) -> bool:
         """Tell whether nothing more is judged until an administrator unlocks the user."""
         return user.failures >= self._per_user
+
+    def owed(
+        self, user_id: uuid.UUID, authenticator_id: uuid.UUID, *, now: datetime
+    ) -> Callable[[Session], object]:
+        """Return what charges one attempt by itself, should what was to count it have failed."""
+        return self._charge(None, user_id, (authenticator_id,), now=now).made
+
+    def _charge(
+        self,
+        session: GatewaySession | None,
+        user_id: uuid.UUID | None,
+        authenticator_ids: tuple[uuid.UUID, ...],
+        *,
+        recovery: bool = False,
+        now: datetime,
+    ) -> _Charge:
+        return _Charge(
+            session_id=session.id if session else None,
+            user_id=user_id,
+            authenticator_ids=authenticator_ids,
+            recovery=recovery,
+            now=now,
+            per_session=self._per_session,
+            per_user=self._per_user,
+            waits=self._waits,
+        )
+
+    def allows(self, user_failures: int, retry_at: datetime | None, *, now: datetime) -> bool:
+        """Tell whether an answer is judged after so many refusals of a user, and this wait."""
+        return user_failures < self._per_user and (retry_at is None or retry_at <= now)
+
+    def until(self, user_failures: int, retry_at: datetime | None) -> datetime | None:
+        """Return when the next answer is judged; None for now, or if no time will bring it."""
+        return None if user_failures >= self._per_user else retry_at
+
+    def wait_after(self, failures: int, *, now: datetime) -> datetime | None:
+        """Return when the next answer is judged after so many consecutive failures, if not now."""
+        waits = sorted(self._waits.items(), reverse=True)
+        return next((now + wait for least, wait in waits if failures >= least), None)
 
     def left(self, session: GatewaySession) -> int:
         """Return how many more answers this session judges."""
@@ -181,7 +204,15 @@ class Limits:
             return 0
         counts = [one.failures for one in answering.authenticators]
         counts += [user.recovery_failures] if answering.recovery else []
-        lefts = [self._per_user - user.failures]
+        return self.left_of(user.failures, counts)
+
+    def left_of(self, user_failures: int, counts: Iterable[int]) -> int:
+        """Return how many more wrong answers that is, where nothing waits now.
+
+        Args:
+            counts: consecutive failures of what is answered for.
+        """
+        lefts = [self._per_user - user_failures]
         for failures in counts:
             lefts += [least - failures for least in self._waits if least > failures]
         return min(lefts)

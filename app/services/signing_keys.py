@@ -174,6 +174,10 @@ class SigningKeys:
         found = sa.select(SigningKey).where(shown, SigningKey.use.in_(uses or COMMON))
         return [key.public for key in tx.scalars(found.order_by(SigningKey.created_at))]
 
+    def over_since(self, use: KeyUse) -> datetime:
+        """Return when a key that signs this was retired at the earliest, if it is still shown."""
+        return self._clock.now() - _TIMES[use].after
+
     def standing(self, tx: Session) -> list[KeyStanding]:
         """Return how the signing keys stand, newest first; nothing of them but their names."""
         found = sa.select(

@@ -26,6 +26,7 @@ from app.models import (
 from app.services.api_keys import permissions_of
 from app.services.assurance import Assurance, Facts, reached, satisfies
 from app.services.audit import Actor, Audit, EventKind
+from app.services.bearers import Bearer, Bearers
 from app.services.signing_keys import LEEWAY_SECONDS, SigningKeys
 from app.services.standing import demand_unsuspended, is_suspended
 
@@ -46,6 +47,7 @@ class Tokens:
         self._clock = clock
         self._keys = signing_keys
         self._audit = audit
+        self._bearers = Bearers()
 
     # Results
 
@@ -213,15 +215,36 @@ class Tokens:
 
     def api_key_of(self, tx: Session, token: str) -> str | None:
         """Return the `client_id` that a valid access token names."""
+        keys = self._keys.published(tx, KeyUse.ACCESS)
+        bearer = self.proven(token)
+        if bearer is not None:
+            known = any(key["kid"] == bearer.kid for key in keys)
+            return str(bearer.client_id) if known else None
         try:
-            keys = self._keys.published(tx, KeyUse.ACCESS)
             claims = jose.verify(token, typ=ACCESS_TOKEN_TYP, keys=keys)
         except jose.BadToken:
             return None
         ours = claims.get("iss") == self._issuer and claims.get("aud") == self._issuer
         if not ours or claims.get("type") != "api_v2":
             return None
-        return str(claims["client_id"]) if _seconds(self._clock.now()) < claims["exp"] else None
+        bearer = Bearer(
+            kid=jose.header(token)["kid"],
+            client_id=uuid.UUID(claims["client_id"]),
+            expires_at=claims["exp"],
+        )
+        self._bearers.remember(token, bearer)
+        return str(bearer.client_id) if self._is_fresh(bearer) else None
+
+    def proven(self, token: str) -> Bearer | None:
+        """Return what an access token says whose signature this process has checked before.
+
+        Whether its signing key is still published, and how the API key stands, is not told.
+        """
+        bearer = self._bearers.of(token)
+        return bearer if bearer is not None and self._is_fresh(bearer) else None
+
+    def _is_fresh(self, bearer: Bearer) -> bool:
+        return _seconds(self._clock.now()) < bearer.expires_at
 
 
 def claims_of(result: Result) -> jose.Claims:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -67,7 +68,12 @@ class TotpSettings:
 
 def settings_of(setting: MethodSetting) -> TotpSettings:
     """Return what a row says, with what it leaves out as usual."""
-    kept = {**setting.parameters, "strict": setting.strict}
+    return read_settings(setting.parameters, strict=setting.strict)
+
+
+def read_settings(parameters: Mapping[str, Any], *, strict: bool = False) -> TotpSettings:
+    """Return what the columns of a row say."""
+    kept = {**parameters, "strict": strict}
     if "methods" in kept:
         kept["methods"] = tuple(kept["methods"])
     return TotpSettings(**kept)

@@ -441,7 +441,9 @@ class Verifications:
             left = self._limits.left(session)
             if left == 0:
                 self._fail(tx, actor, session)
-        if self._limits.alarms(user) and (session is None or session.subject_authenticated):
+        if self._limits.alarms(user.failures) and (
+            session is None or session.subject_authenticated
+        ):
             self._delivery.notify(
                 tx,
                 actor,

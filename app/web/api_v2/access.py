@@ -16,6 +16,7 @@ from app.errors import NotFound, Refusal
 from app.models import ApiKey, Application, Environment, Organization
 from app.services.api_keys import Permission
 from app.services.audit import Actor
+from app.web.api_v2.bearers import admit, bearer
 from app.web.api_v2.repeats import answer_once, may_repeat
 from app.web.api_v2.wire import Answer
 from app.web.support import actor, services
@@ -121,12 +122,14 @@ def call(
     refusals: tuple[str, ...] = (),
     applications: bool = False,
     prepare: Callable[[], object] | None = None,
+    directly: Callable[..., Answer | None] | None = None,
 ) -> Callable[[View[P]], Callable[P, ResponseReturnValue]]:
     """Make a view a call of the API: one transaction, and a caller that proved itself.
 
     Args:
         prepare: does before the transaction what takes long, as to look a name up, for a caller
             that proved itself; `prepared` returns what it found. See `Operation` for the others.
+        directly: answers a usual call by itself, and faster; None leaves it to the view.
     """
     operation = Operation(
         permission=permission,
@@ -151,6 +154,8 @@ def call(
                 return answer_once(
                     lambda tx: _admitted(tx, operation).client_id, work, lambda: _prepare(prepare)
                 )
+            if directly is not None and (answer := directly(*args, **kwargs)) is not None:
+                return answered(answer, status)
             database = services().database
             if prepare is not None:
                 with database.reading() as tx:
@@ -243,8 +248,8 @@ def _demand(caller: Caller, operation: Operation) -> None:
 
 def _caller(tx: Session) -> Caller:
     given = request.authorization
-    if given is not None and given.type == "bearer" and given.token:
-        return _by_token(tx, given.token)
+    if token := bearer():
+        return _by_token(tx, token)
     if given is not None and given.type == "basic":
         return _by_credentials(tx, given.parameters)
     count_stranger()
@@ -257,8 +262,7 @@ def _by_token(tx: Session, token: str) -> Caller:
     if key is None:
         count_stranger()
         raise _unauthorized("The token is not valid, or it has expired. Ask for a new one.")
-    count_key(str(key.id))
-    return Caller(environment=key.environment, actor=actor(f"api_key:{key.id}"), api_key=key)
+    return Caller(environment=key.environment, actor=admit(key.id), api_key=key)
 
 
 def _by_credentials(tx: Session, parameters: dict[str, Any]) -> Caller:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from flask import Blueprint
 from pydantic import Field
@@ -12,8 +12,12 @@ from sqlalchemy.orm import Session
 from app.errors import Refusal
 from app.factors.base import Reason
 from app.services.api_keys import Permission
+from app.services.direct_verification import Asked
+from app.services.direct_verification import Judged as DirectlyJudged
+from app.services.headless import Judged
 from app.services.recovery import REENROLLMENTS
 from app.web.api_v2.access import Caller, call
+from app.web.api_v2.bearers import admit, bearer
 from app.web.api_v2.body import Body, Fields, read
 from app.web.api_v2.verdicts import UNSENT, demand_unlocked, reason_of
 from app.web.api_v2.wire import NaiveMicro, OfOrganization, Zoned, place
@@ -84,12 +88,32 @@ def create(tx: Session, caller: Caller, domain: str, user_id: str) -> ChallengeS
     )
 
 
+def _directly(domain: str, user_id: str) -> ChallengeShown | None:
+    """Judge a code of the one app of a user who is named by id, which is what most calls bring."""
+    token = bearer()
+    if token is None:
+        return None
+    try:
+        user, answer = uuid.UUID(user_id), read(AnswerFields).code
+    except (ValueError, Refusal):
+        return None
+    judged = services().direct_verifications.verify(
+        Asked(token=token, domain=domain, user_id=user, answer=answer, admit=admit)
+    )
+    if judged is None:
+        return None
+    return _shown(
+        {"domain_": judged.domain, "environment_": judged.environment}, user, judged, used=False
+    )
+
+
 @blueprint.post("/validation/<user_id>")
 @call(
     Permission.WRITE_CHALLENGES,
     body=AnswerFields,
     answer=ChallengeShown,
     refusals=(*REFUSALS, "reenrollment_limit_reached"),
+    directly=_directly,
 )
 def validate(tx: Session, caller: Caller, domain: str, user_id: str) -> ChallengeShown:
     """Judge what a user typed; `success` tells, and a wrong code is no error."""
@@ -104,13 +128,26 @@ def validate(tx: Session, caller: Caller, domain: str, user_id: str) -> Challeng
             f"Recovery codes replaced {REENROLLMENTS} authenticators; none is judged any more. "
             "Enroll with force_enroll=true once a human has verified the user.",
         )
+    return _shown(place(organization), user.id, judged, used=judged.recovery_code_used)
+
+
+def _shown(
+    whose: dict[str, Any], user_id: uuid.UUID, judged: Judged | DirectlyJudged, *, used: bool
+) -> ChallengeShown:
+    """Return a verdict.
+
+    Args:
+        whose: what `place` returns.
+        used: whether a recovery code was.
+    """
+    refused = judged.refused
     return ChallengeShown(
-        **place(organization),
+        **whose,
         request_id=judged.request_id,
-        user_id=user.id,
+        user_id=user_id,
         challenged_at=judged.judged_at,
         code=None,
-        recovery_code_used=judged.recovery_code_used,
+        recovery_code_used=used,
         sent_at=None,
         success=refused is None,
         reason=reason_of(refused),
