@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,24 +13,17 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import event
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from app import metrics
+from app.engines import BY_ITSELF, opened
 
 _SURVIVORS = "survivors"
 _FOLLOWERS = "followers"
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
-_BY_ITSELF: dict[str, dict[str, Any]] = {
-    "sqlite": {"begins": False},
-    "postgresql": {"isolation_level": "AUTOCOMMIT"},
-}
-_LOCK_SECONDS = 30
-"""How long one writer on SQLite waits for another."""
 
 _NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -85,15 +75,9 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self.engine = sa.create_engine(url, hide_parameters=True, **_pool(url))
-        event.listen(self.engine, "handle_error", _count_error)
-        if self.engine.dialect.name == "sqlite":
-            event.listen(self.engine, "do_connect", _refuse_to_only_read)
-            event.listen(self.engine, "connect", _set_pragmas)
-            event.listen(self.engine, "begin", _begin_sqlite)
-            event.listen(self.engine, "handle_error", _give_up_connections)
+        self.engine = opened(url)
         self._writer = self.engine.execution_options(writing=True)
-        self._direct = self.engine.execution_options(**_BY_ITSELF[self.engine.dialect.name])
+        self._direct = self.engine.execution_options(**BY_ITSELF[self.engine.dialect.name])
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:
@@ -136,24 +120,6 @@ class Database:
             for survivor in survivors:
                 survivor(session)
             session.commit()
-
-
-def at_once(connection: sa.Connection, *changes: tuple[sa.Update | sa.Insert, Any]) -> bool:
-    """Make changes on a `direct` connection to SQLite, all of them or none.
-
-    Args:
-        changes: each with its parameters; if one touches no row, none is made.
-    """
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-    try:
-        if all(connection.execute(*change).rowcount for change in changes):
-            connection.commit()
-            return True
-    except Exception:
-        connection.rollback()
-        raise
-    connection.rollback()
-    return False
 
 
 def keep_even_if_undone(session: Session, act: Callable[[Session], object]) -> None:
@@ -240,69 +206,6 @@ def _no_condition(_element: on_sqlite, _compiler: SQLCompiler, **_kwargs: Any) -
 @compiles(on_sqlite, "sqlite")
 def _the_condition(element: on_sqlite, compiler: SQLCompiler, **kwargs: Any) -> str:
     return f"({compiler.process(element.clauses, **kwargs)})"
-
-
-def _count_error(context: sa.engine.ExceptionContext) -> None:
-    name = type(context.sqlalchemy_exception).__name__
-    known = {"IntegrityError": "integrity", "OperationalError": "operational"}
-    kind = "disconnected" if context.is_disconnect else known.get(name, "other")
-    metrics.count_database_error(kind)
-
-
-def _pool(url: str) -> dict[str, Any]:
-    if sa.make_url(url).get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": _LOCK_SECONDS}}
-    return {"pool_size": 8, "max_overflow": 8, "pool_pre_ping": True}
-
-
-def _set_pragmas(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver must not open transactions by itself
-    _use_wal(connection)
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
-
-
-def _use_wal(connection: Any) -> None:
-    """Switch a new database to a write-ahead log; one that has it is left alone.
-
-    Of several connections that switch at once SQLite refuses all but one immediately, without
-    its usual waiting, so the waiting is done here.
-    """
-    for _ in range(_LOCK_SECONDS * 50):
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as refused:
-            if refused.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-            time.sleep(0.02)
-        else:
-            return
-    raise sqlite3.OperationalError("database is locked")
-
-
-def _refuse_to_only_read(_dialect: object, _record: object, address: Any, _more: object) -> None:
-    """Open no file that can't be written, such as one that was put back by another user.
-
-    SQLite would, and a process goes on taking it for that as long as it has it open at all.
-    """
-    file = Path(address[0])
-    for part in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
-        if part.exists() and not os.access(part, os.W_OK):
-            raise sqlite3.OperationalError("attempt to write a readonly database")
-
-
-def _give_up_connections(context: sa.engine.ExceptionContext) -> None:
-    """Let go of a file that can't be written any more, so that it is looked at anew."""
-    code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR) and context.engine is not None:
-        context.is_disconnect = True
-        context.engine.dispose()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    options = connection.get_execution_options()
-    if options.get("begins", True):
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writing") else "BEGIN")
 
 
 def _alembic(engine: sa.Engine) -> AlembicConfig:

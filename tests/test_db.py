@@ -66,6 +66,21 @@ def test_whoever_only_looks_waits_for_no_writer(database: Database) -> None:
     assert kinds(database) == ["written"]
 
 
+def test_a_connection_that_the_server_closed_is_not_given_out_again(database: Database) -> None:
+    """As all of them are after a restart of PostgreSQL."""
+    if database.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite is no server")
+    with database.reading() as one, database.reading() as other:
+        mine = {tx.scalar(sa.select(sa.func.pg_backend_pid())) for tx in (one, other)}
+    with database.reading() as tx:
+        left = tx.scalar(sa.select(sa.func.pg_backend_pid()))
+        for pid in mine - {left}:
+            tx.execute(sa.select(sa.func.pg_terminate_backend(pid)))
+    for _ in range(2):
+        with database.reading() as one, database.writing() as other:
+            assert one.scalar(sa.select(sa.literal(1))) == other.scalar(sa.select(sa.literal(1)))
+
+
 def test_what_must_be_kept_is_kept_even_if_all_else_is_undone(database: Database) -> None:
     with pytest.raises(RuntimeError, match="broken"), database.writing() as tx:
         tx.add(event("undone"))

@@ -194,6 +194,10 @@ class Audit:
             )
         )
 
+    def count(self, kind: EventKind, **detail: str | int | bool | None) -> None:
+        """Count an event that was kept and is of no session, as `record` does by itself."""
+        _count(kind, None, detail)
+
     def common(self, kind: EventKind, actor: Actor) -> dict[str, Any]:
         """Return what an event says of when, what, and by whose hand."""
         return {

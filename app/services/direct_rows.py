@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from app.db import at_once
+from app.engines import at_once
 from app.factors.totp import Totp
 from app.models import (
     ApiKey,

@@ -219,7 +219,10 @@ class DirectVerifications:
             "user_id": row.user_id,
             "detail": {"kind": row.kind, "purpose": purpose.value, "reason": reason},
         }
-        return write(connection, read, verification, event)
+        written = write(connection, read, verification, event)
+        if written:
+            self._audit.count(kind, kind=row.kind, reason=reason)
+        return written
 
 
 _NO_SESSION = {

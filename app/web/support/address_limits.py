@@ -11,16 +11,17 @@ from math import ceil
 from typing import NoReturn
 
 from flask import Flask, Response, current_app, g, request
-from flask_limiter import Limiter
 from limits import RateLimitItem, parse
+from limits.strategies import FixedWindowRateLimiter
 
 from app.clock import SystemClock
 from app.config import Config
 from app.errors import Refusal
 from app.services.client_addresses import party_of
 from app.web.support import services
+from app.web.support.counted_here import CountedHere
 
-_limiter = Limiter(key_func=lambda: request.remote_addr or "", storage_uri="memory://")
+_limiter = FixedWindowRateLimiter(CountedHere())
 _OF_STRANGERS = {
     "gateway",
     "entra",
@@ -38,7 +39,6 @@ _STRANGERS, _KEYS = "gatehouse address limit", "gatehouse key limit"
 
 def init_app(app: Flask, config: Config) -> None:
     """Count every request for a hosted page; the API counts once it knows who calls."""
-    _limiter.init_app(app)
     app.extensions[_STRANGERS] = parse(config.address_limit)
     app.extensions[_KEYS] = parse(config.key_limit)
 
@@ -70,7 +70,7 @@ def refuse_stranger() -> None:
         Refusal: `rate_limited`.
     """
     item, who = current_app.extensions[_STRANGERS], party_of(request.remote_addr or "")
-    if not _limiter.limiter.test(item, who):
+    if not _limiter.test(item, who):
         _refuse(item, who)
 
 
@@ -87,17 +87,17 @@ def count_key(client_id: str) -> None:
 
 def forget() -> None:
     """Forget every request that was counted in this process (tests)."""
-    _limiter.reset()
+    _limiter.storage.reset()
 
 
 def _count(item: RateLimitItem, who: str) -> None:
-    if not _limiter.limiter.hit(item, who):
+    if not _limiter.hit(item, who):
         _refuse(item, who)
 
 
 def _refuse(item: RateLimitItem, who: str) -> NoReturn:
     g.rate_limit = item, who
-    wait = _wait(_limiter.limiter.get_window_stats(item, who).reset_time)
+    wait = _wait(_limiter.get_window_stats(item, who).reset_time)
     raise Refusal(
         "rate_limited",
         "There were too many requests. Wait until retry_at.",
@@ -108,7 +108,7 @@ def _refuse(item: RateLimitItem, who: str) -> NoReturn:
 
 def _say_what_is_left(response: Response, item: RateLimitItem, who: str) -> None:
     """Say how many requests are left, and for how many seconds that holds."""
-    stats = _limiter.limiter.get_window_stats(item, who)
+    stats = _limiter.get_window_stats(item, who)
     seconds = _wait(stats.reset_time).total_seconds()
     response.headers["RateLimit-Limit"] = str(item.amount)
     response.headers["RateLimit-Remaining"] = str(stats.remaining)
