@@ -39,10 +39,15 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import admin
 import floor
 import messages
+import results
+import verifications
 from load import Call, Connections, Reply, Sample, WrongAnswer
 from stage import DATABASES, Person, Stage, stage
 
-VISITS_PART, MESSAGES_PART, ADMIN_PART = PARTS = ["visits", "messages", "admin"]
+PARTS = ["verification", "visits", "messages", "admin"]
+VERIFICATION_PART, VISITS_PART, MESSAGES_PART, ADMIN_PART = PARTS
+SHORT = [VERIFICATION_PART, VISITS_PART]
+"""Parts of `make bench`; the others take much longer."""
 ROUNDS = 10
 MESSAGE_ROUNDS = 2
 VISITS = 24
@@ -58,6 +63,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 HEALTH = Call("GET", "/healthz", 200)
 KEYS = Call("GET", "/.well-known/jwks.json", 200)
 HEALTH_ROW, VERIFY_ROW, FLOOR_ROW = "GET /healthz", "POST a right code", "the floor"
+LOOK_ROW = "GET the verify page"
 ALONE_ROW, BESIDE_ROW = "a right code, nothing else", "a right code, beside messages"
 
 
@@ -154,6 +160,8 @@ class Bench:
         self.rows: dict[str, Row] = {}
         self.sent: list[float] = []
         """Messages a second, in each round beside them."""
+        self.judged: dict[str, dict[str, float]] = {}
+        """Codes by API, beside the floor."""
         self.grown: dict[str, float] = {}
         """Megabytes by which exports made the servers grow."""
 
@@ -169,7 +177,7 @@ class Bench:
             for name, step in (
                 ("POST gateway-sessions", Visit.open),
                 ("GET the address, first visit", Visit.enter),
-                ("GET the verify page", Visit.look),
+                (LOOK_ROW, Visit.look),
                 ("POST a wrong code", Visit.mistype),
                 (VERIFY_ROW, Visit.confirm),
                 ("POST redeem", Visit.redeem),
@@ -251,6 +259,15 @@ class Bench:
         health = _p50_p95(self.rows[HEALTH_ROW])
         return {name: _line(row, health) for name, row in self.rows.items() if row.ratios}
 
+    def page_to_floor(self) -> float | None:
+        """Return the rate of a look at the page with its form, as a share of two of the floor."""
+        if VERIFY_ROW not in self.rows:
+            return None
+        looks, forms, floors = (self.rows[name].rates for name in (LOOK_ROW, VERIFY_ROW, FLOOR_ROW))
+        took = [1 / look + 1 / form for look, form in zip(looks, forms, strict=True)]
+        pairs = zip(floors, took, strict=True)
+        return round(median(2 / rate / seconds for rate, seconds in pairs), 3)
+
     def to_floor(self) -> float | None:
         """Return the verification's rate as a share of the floor's, in the median of rounds."""
         if VERIFY_ROW not in self.rows:
@@ -293,6 +310,8 @@ def measure(kind: str, began: float, parts: list[str]) -> Bench:
         tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as folder,
         stage(kind, Path(folder)) as made,
     ):
+        if VERIFICATION_PART in parts:
+            bench.judged = verifications.measure(made)
         if VISITS_PART in parts:
             _measure_visits(bench, made, began + WITHIN[kind])
         if MESSAGES_PART in parts:
@@ -317,6 +336,9 @@ def _measure_visits(bench: Bench, made: Stage, end: float) -> None:
 
 def show(kind: str, bench: Bench) -> None:
     """Print one table."""
+    for name, line in bench.judged.items():
+        print(f"{kind}: {name:<24}{line['per_second']:>8.0f}/s{line['of_floor']:>8.2f}", end="")
+        print(f"{line['p50_ms']:>10.1f} ms{line['p99_ms']:>10.1f} ms{line['p99_to_p50']:>6.1f}")
     print(f"\n{kind:<30}{'requests/s':>12}{'ratio':>8}{'p50 ms':>10}{'ratio':>8}", end="")
     print(f"{'p95 ms':>10}{'ratio':>8}")
     for name, line in bench.report().items():
@@ -343,16 +365,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure Gatehouse as ratios to its /healthz.")
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
     parser.add_argument("--database", choices=DATABASES, help="only this one (default: both)")
-    parser.add_argument("--part", choices=PARTS, help="only this one (default: all)")
+    parser.add_argument("--part", choices=PARTS, help="only this one (default: the short ones)")
+    parser.add_argument("--full", action="store_true", help="all parts")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so the servers end, too
     began, told = monotonic(), {}
+    parts = PARTS if options.full else SHORT
     for kind in [options.database] if options.database else DATABASES:
         try:
-            bench = measure(kind, began, [options.part] if options.part else PARTS)
+            bench = measure(kind, began, [options.part] if options.part else parts)
         except WrongAnswer as error:
             sys.exit(f"{kind}: {error}")
         told[kind] = {
+            "verification": bench.judged,
+            "page_to_floor": bench.page_to_floor(),
             "calls": bench.report(),
             "right_code_to_floor": bench.to_floor(),
             "messages": bench.kept(),
@@ -360,6 +386,8 @@ def main() -> None:
         }
         if not options.json:
             show(kind, bench)
+    if not options.part and not options.database:
+        results.write(told)
     if options.json:
         print(json.dumps(told | {"processors": os.cpu_count()}))
 

@@ -1,0 +1,173 @@
+"""Right and wrong codes by API, eight in flight, in slices that take turns with the floor's."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from secrets import token_bytes
+from statistics import median, quantiles
+from urllib.parse import urlencode
+
+import floor
+import sqlalchemy as sa
+from flight import Flight, request
+from load import Call, Connections, Sample
+from stage import Stage
+
+from app.clock import SystemClock
+from app.crypto import Vault, parse_keys
+from app.models import Authenticator, AuthenticatorStatus, Environment, User
+from app.services.verification import secret_place
+
+USERS = 8000
+ROUNDS = 7
+SLICE = 1.5  # seconds
+FLOOR, RIGHT, WRONG = "the floor", "a right code, by API", "a wrong code, by API"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@dataclass
+class Figures:
+    """What all slices of one kind of call came to."""
+
+    rates: list[float] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
+    """Of the rate of the floor's slice right before."""
+    times: list[float] = field(default_factory=list)
+
+    def add(self, sample: Sample, beside: Sample) -> None:
+        """Take one slice in."""
+        self.rates.append(sample.rate)
+        self.shares.append(sample.rate / beside.rate)
+        self.times += sample.times
+
+    def line(self) -> dict[str, float]:
+        """Return medians, and the tail."""
+        p50, p99 = median(self.times), quantiles(self.times, n=100)[-1]
+        return {
+            "per_second": round(median(self.rates), 1),
+            "of_floor": round(median(self.shares), 3),
+            "p50_ms": round(p50 * 1000, 2),
+            "p99_ms": round(p99 * 1000, 2),
+            "p99_to_p50": round(p99 / p50, 2),
+        }
+
+
+@dataclass(frozen=True)
+class Device:
+    """An authenticator app of a user whom nothing but this bench knows."""
+
+    user_id: uuid.UUID
+    secret: bytes = field(repr=False)
+
+
+def measure(made: Stage) -> dict[str, dict[str, float]]:
+    """Return a line for each kind of call."""
+    devices = _enroll(made, USERS)
+    floor.fill(
+        os.environ["FLOOR_DATABASE_URL"], [(str(one.user_id), one.secret) for one in devices]
+    )
+    figures: dict[str, Figures] = {FLOOR: Figures(), RIGHT: Figures(), WRONG: Figures()}
+    place = f"/api/v2/org/{made.demo['organization']['domain']}/totp-challenge/validation"
+    headers = {"Authorization": _bearer(made), "Content-Type": "application/json"}
+    turns, guessed = _Turns(devices), _Turns(devices)
+
+    def judged(turns: _Turns, off: int) -> Iterator[bytes]:
+        for one in turns:
+            body = json.dumps({"code": floor.code(one.secret, floor.step_now() + off)}).encode()
+            host = f"localhost:{made.port}"
+            yield request("POST", f"{place}/{one.user_id}", host, headers, body)
+
+    def checked(turns: _Turns) -> Iterator[bytes]:
+        for one in turns:
+            fields = {"name": one.user_id, "code": floor.code(one.secret, floor.step_now())}
+            yield request("POST", "/check", "localhost", FORM, urlencode(fields).encode())
+
+    with ExitStack() as stack:
+        gateway, at = Flight(made.port), Flight(made.floor_port)
+        stack.callback(gateway.close)
+        stack.callback(at.close)
+        floors = _Turns(devices)
+        for number in range(ROUNDS + 1):
+            beside = at.measure(checked(floors), holds=b'"accepted":true', seconds=SLICE)
+            right = gateway.measure(judged(turns, 0), holds=b'"success":true', seconds=SLICE)
+            after = at.measure(checked(floors), holds=b'"accepted":true', seconds=SLICE)
+            wrong = gateway.measure(judged(guessed, -1000), holds=b'"success":false', seconds=SLICE)
+            if number:  # the first warms up
+                for name, sample, other in (
+                    (FLOOR, beside, beside),
+                    (FLOOR, after, after),
+                    (RIGHT, right, beside),
+                    (WRONG, wrong, after),
+                ):
+                    figures[name].add(sample, other)
+    return {name: one.line() for name, one in figures.items()}
+
+
+class _Turns:
+    """Goes round all devices; each shows another code when its turn comes again, half a minute on.
+
+    Wrong codes are few enough for each that nobody has to wait.
+    """
+
+    def __init__(self, devices: list[Device]) -> None:
+        self._devices, self._next = devices, 0
+
+    def __iter__(self) -> Iterator[Device]:
+        while True:
+            self._next = (self._next + 1) % len(self._devices)
+            yield self._devices[self._next]
+
+
+def _bearer(made: Stage) -> str:
+    key = made.demo["api_key"]
+    fields = {name: key[name] for name in ("client_id", "client_secret")}
+    body = urlencode({"grant_type": "client_credentials", **fields}).encode()
+    with Connections(made.port) as to:
+        reply = to.ask(Call("POST", "/oauth/token", 200, FORM, body))
+    return f"Bearer {json.loads(reply.body)['access_token']}"
+
+
+def _enroll(made: Stage, number: int) -> list[Device]:
+    """Write so many users with an app each, as if they had enrolled an hour ago."""
+    wired, now = made.wired, SystemClock().now()
+    vault = Vault(parse_keys(wired.config.encryption_keys.get_secret_value()))
+    devices = [Device(uuid.uuid4(), token_bytes(20)) for _ in range(number)]
+    with wired.database.writing() as tx:
+        domain = made.demo["organization"]["domain"]
+        organization = wired.organizations.find(tx, Environment.SANDBOX, domain)
+        tx.execute(sa.insert(User), [_user(one, organization.id, now) for one in devices])
+        tx.execute(sa.insert(Authenticator), [_app(one, vault, now) for one in devices])
+    return devices
+
+
+def _user(one: Device, organization_id: uuid.UUID, now: object) -> dict[str, object]:
+    email = f"{one.user_id.hex}@harbor.example"
+    return {
+        "id": one.user_id,
+        "organization_id": organization_id,
+        "email": email,
+        "email_key": email,
+        "profile": {},
+        "enrolled": True,
+        "enrollment_open": False,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def _app(one: Device, vault: Vault, now: object) -> dict[str, object]:
+    id_ = uuid.uuid4()
+    return {
+        "id": id_,
+        "user_id": one.user_id,
+        "kind": "totp",
+        "status": AuthenticatorStatus.ACTIVE,
+        "secret": vault.seal(one.secret, place=secret_place(id_)),
+        "created_at": now,
+        "confirmed_at": now,
+    }
