@@ -194,7 +194,7 @@ class Audit:
             )
         )
 
-    def count(self, kind: EventKind, **detail: str | int | bool | None) -> None:
+    def count_kept(self, kind: EventKind, detail: Mapping[str, str | int | bool | None]) -> None:
         """Count an event that was kept and is of no session, as `record` does by itself."""
         _count(kind, None, detail)
 

@@ -150,6 +150,7 @@ class DirectVerifications:
             with self._database.writing() as tx:
                 owed(tx)
             raise
+        self._audit.count_kept(_kind_of(outcome), {"kind": row.kind, "reason": _reason_of(outcome)})
         return Judged(
             request_id=request_id,
             domain=row.domain,
@@ -185,7 +186,7 @@ class DirectVerifications:
         self, connection: sa.Connection, case: _Case, outcome: Outcome, request_id: str
     ) -> bool:
         row, accepted = case.row, isinstance(outcome, Accepted)
-        reason = None if isinstance(outcome, Accepted) else outcome.reason.value
+        reason = _reason_of(outcome)
         read = {
             "read_user": row.user_id,
             "user_failures_read": row.user_failures,
@@ -196,7 +197,6 @@ class DirectVerifications:
             "step": outcome.step,
             "wait_until": self._limits.wait_after(row.failures + 1, now=case.now),
         }
-        kind = EventKind.VERIFICATION_ACCEPTED if accepted else EventKind.VERIFICATION_REFUSED
         purpose = Purpose.VERIFICATION
         verification = {
             **_NO_SESSION,
@@ -213,16 +213,13 @@ class DirectVerifications:
             "at": case.now,
         }
         event = {
-            **self._audit.common(kind, case.actor),
+            **self._audit.common(_kind_of(outcome), case.actor),
             **_NO_APPLICATION,
             "organization_id": row.organization_id,
             "user_id": row.user_id,
             "detail": {"kind": row.kind, "purpose": purpose.value, "reason": reason},
         }
-        written = write(connection, read, verification, event)
-        if written:
-            self._audit.count(kind, kind=row.kind, reason=reason)
-        return written
+        return write(connection, read, verification, event)
 
 
 _NO_SESSION = {
@@ -240,6 +237,15 @@ _NO_APPLICATION = {
     "reason": None,
     "seal_id": None,
 }
+
+
+def _kind_of(outcome: Outcome) -> EventKind:
+    accepted = isinstance(outcome, Accepted)
+    return EventKind.VERIFICATION_ACCEPTED if accepted else EventKind.VERIFICATION_REFUSED
+
+
+def _reason_of(outcome: Outcome) -> str | None:
+    return None if isinstance(outcome, Accepted) else outcome.reason.value
 
 
 def _only_app(found: Sequence[Any]) -> sa.Row[Any] | None:
