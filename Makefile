@@ -58,7 +58,6 @@ audit: setup-dev ## Ask the network whether a dependency has a known vulnerabili
 mutants: setup-dev ## Break the code in small ways and see which tests notice (EVERY=10 takes a tenth)
 	$(BIN)/python -m tests.mutants --every $(or $(EVERY),1)
 
-bench: setup-dev ## Measure how fast it is
 bench: setup-dev ## Measure how fast it is, beside the least that a machine has to do
 	$(BIN)/python bench/run.py
 

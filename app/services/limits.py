@@ -151,10 +151,6 @@ class Limits:
         """Tell whether so many refusals in a row are worth telling the user: ten, and the last."""
         return failures in {min(_ALARM_AT, self._per_user), self._per_user}
 
-    def is_locked(self, user: User) -> bool:
-        """Tell whether nothing more is judged until an administrator unlocks the user."""
-        return user.failures >= self._per_user
-
     def owed(
         self, user_id: uuid.UUID, authenticator_id: uuid.UUID, *, now: datetime
     ) -> Callable[[Session], object]:
@@ -191,8 +187,8 @@ class Limits:
 
     def wait_after(self, failures: int, *, now: datetime) -> datetime | None:
         """Return when the next answer is judged after so many consecutive failures, if not now."""
-        waits = sorted(self._waits.items(), reverse=True)
-        return next((now + wait for least, wait in waits if failures >= least), None)
+        ahead = [now + wait for least, wait in self._waits.items() if failures >= least]
+        return max(ahead, default=None)
 
     def left(self, session: GatewaySession) -> int:
         """Return how many more answers this session judges."""

@@ -451,7 +451,7 @@ class Verifications:
                 user,
                 "answers_refused",
                 count=user.failures,
-                locked=self._limits.is_locked(user),
+                locked=not self._limits.allows(user.failures, None, now=now),
             )
         spent = self._limits.spent(user, answering, session=session, now=now)
         wait = spent.retry_at if spent else None
