@@ -76,6 +76,16 @@ class Senders:
         os.kill(one, signal.SIGKILL)
         self.starts()
 
+    def loses_all(self) -> None:
+        """Kill all that live now, so that whoever is at something is killed at it."""
+        with self._lock:
+            self.killed += len(self._alive)
+            lost, self._alive = self._alive, []
+        for one in lost:
+            os.kill(one, signal.SIGKILL)
+        for _ in lost:
+            self.starts()
+
     def end(self) -> None:
         for one in self._alive:
             with contextlib.suppress(ProcessLookupError):

@@ -6,7 +6,7 @@ import secrets
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -54,13 +54,7 @@ def test_killed_workers_lose_no_event_and_keep_each_user_s_order(
     wired, users = wire(config), USERS * (LONGER if soak else 1)
     office = Office(wired, FixedClock(wired.clock.now()))
     secret = registers(wired, office, server)
-
-    def dies_with_the_event_in_its_hand(_came: Came) -> int:
-        if secrets.randbelow(10) == 0:
-            workers.loses()
-        return 200
-
-    server.decides = dies_with_the_event_in_its_hand
+    server.decides = dying_with_events_in_hand(workers)
     happens(wired, office, users)
     for _ in range(ALIVE):
         workers.starts()
@@ -82,6 +76,19 @@ def test_killed_workers_lose_no_event_and_keep_each_user_s_order(
     assert {one.headers["webhook-id"] for one in server.came} == set(of_event.values())
     assert max(row.tries for row in rows(wired)) > 1, "nobody was at it when it was killed"
     wired.database.engine.dispose()
+
+
+def dying_with_events_in_hand(workers: Senders) -> Callable[[Came], int]:
+    """Let all die over the first event, whoever of them brought it, and then one now and then."""
+
+    def decides(_came: Came) -> int:
+        if workers.killed == 0:
+            workers.loses_all()
+        elif secrets.randbelow(10) == 0:
+            workers.loses()
+        return 200
+
+    return decides
 
 
 def registers(wired: Services, office: Office, server: Web) -> str:
