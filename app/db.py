@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
@@ -21,6 +22,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from app.engines import BY_ITSELF, opened
 
+_log = structlog.get_logger("gatehouse")
 _SURVIVORS = "survivors"
 _FOLLOWERS = "followers"
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -104,7 +106,7 @@ class Database:
             self._keep_survivors(session)
             raise
         for follower in session.info.pop(_FOLLOWERS, ()):
-            follower()
+            _follow(follower)
 
     @contextlib.contextmanager
     def direct(self) -> Iterator[sa.Connection]:
@@ -131,8 +133,18 @@ def keep_even_if_undone(session: Session, act: Callable[[Session], object]) -> N
 
 
 def once_kept(session: Session, act: Callable[[], object]) -> None:
-    """Have `act` done when the transaction has been kept, and never if it is undone."""
+    """Have `act` done when the transaction has been kept, and never if it is undone.
+
+    What it raises is logged and changes nothing: the transaction stays kept, and says so.
+    """
     session.info.setdefault(_FOLLOWERS, []).append(act)
+
+
+def _follow(act: Callable[[], object]) -> None:
+    try:
+        act()
+    except Exception as error:
+        _log.error("unexpected error", exc_info=error)
 
 
 def touched_one(session: Session, statement: sa.Update | sa.Delete) -> bool:

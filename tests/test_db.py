@@ -75,7 +75,7 @@ def test_a_connection_that_the_server_closed_is_not_given_out_again(database: Da
     with database.reading() as tx:
         left = tx.scalar(sa.select(sa.func.pg_backend_pid()))
         for pid in mine - {left}:
-            tx.execute(sa.select(sa.func.pg_terminate_backend(pid)))
+            tx.execute(sa.select(sa.func.pg_terminate_backend(pid, 5000)))
     for _ in range(2):
         with database.reading() as one, database.writing() as other:
             assert one.scalar(sa.select(sa.literal(1))) == other.scalar(sa.select(sa.literal(1)))
@@ -119,6 +119,19 @@ def test_what_follows_a_transaction_is_done_once_it_was_kept_and_only_then(
         once_kept(tx, lambda: seen.append([]))
         raise RuntimeError("broken")
     assert seen == [["kept"]]
+
+
+def test_what_breaks_after_a_transaction_was_kept_leaves_it_kept(database: Database) -> None:
+    seen: list[str] = []
+
+    def breaks() -> None:
+        raise RuntimeError("no disk for counts")
+
+    with database.writing() as tx:
+        tx.add(event("kept"))
+        once_kept(tx, breaks)
+        once_kept(tx, lambda: seen.append("the next"))
+    assert (kinds(database), seen) == (["kept"], ["the next"])
 
 
 def test_a_later_transaction_owes_nothing_to_an_earlier_one(database: Database) -> None:

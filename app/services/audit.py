@@ -266,7 +266,8 @@ def _count(
     """Count an event, and what Prometheus wants to know of it."""
     metrics.count_events(kind.value)
     if kind in {EventKind.VERIFICATION_ACCEPTED, EventKind.VERIFICATION_REFUSED}:
-        metrics.count_verification(str(detail["kind"]), str(detail.get("reason") or "accepted"))
+        method, outcome = detail.get("kind") or "unknown", detail.get("reason") or "accepted"
+        metrics.count_verification(str(method), str(outcome))
     elif kind is EventKind.RESULT_ISSUED and session is not None:
         metrics.count_result(session.application.door.value)
 
