@@ -52,8 +52,12 @@ from tests.conftest import (
 from tests.office import Office
 from tests.providers.servers import LOOPBACK, Authority, Post, post, web
 
-NOW = datetime.now(UTC)  # noqa: TID251 (the command has the machine's clock)
 PASSWORD = Post.USERS["harbor"]
+
+
+def now() -> datetime:
+    """Return the moment, since the command has the machine's clock."""
+    return datetime.now(UTC)  # noqa: TID251
 
 
 class Doctor:
@@ -96,7 +100,7 @@ def doctor(
 ) -> Iterator[Doctor]:
     """A deployment that is well: its keys are young, and all that happened is sealed."""
     found = Doctor(terminal, config, tmp_path)
-    found.writes(sa.update(SigningKey).values(activated_at=NOW))
+    found.writes(sa.update(SigningKey).values(activated_at=now()))
     file = files.sqlite_file(config)
     if file:
         for path in (file, *file.parent.glob(f"{file.name}-*")):
@@ -314,7 +318,7 @@ def test_a_clock_that_is_a_little_off_is_a_warning(config: Config) -> None:
 def test_signing_keys_that_are_missing_old_or_shut_are_told(doctor: Doctor) -> None:
     assert state(doctor.says(), "signing_keys") == "fine"
     old = sa.update(SigningKey).where(SigningKey.use == "result")
-    doctor.writes(old.values(activated_at=NOW - timedelta(days=400)))
+    doctor.writes(old.values(activated_at=now() - timedelta(days=400)))
     found = doctor.says()["signing_keys"]
     assert (found["state"], found["remedy"]) == ("warning", "Run: gatehouse signing-keys rotate")
     other = new_key()
@@ -407,7 +411,7 @@ def test_accounts_of_organizations_are_tried_as_far_as_nothing_is_sent(
         return [(one.state.value, one.says) for one in carriers.check_providers(wired)]
 
     assert [one for one, _ in told()] == ["skipped"]
-    office = Office(wired, FixedClock(NOW))
+    office = Office(wired, FixedClock(now()))
     with post("starttls", certificate) as server:
         keep_secret(PASSWORD)
         office.mail_server(server, username="harbor", password=PASSWORD)
@@ -494,7 +498,7 @@ def test_a_certificate_that_ends_soon_is_told_in_time(
     config: Config, tmp_path: Path, life: int, left: int, wanted: State
 ) -> None:
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    begins, ends = NOW - timedelta(days=life - left), NOW + timedelta(days=left, hours=1)
+    begins, ends = now() - timedelta(days=life - left), now() + timedelta(days=left, hours=1)
     authority.issue_cert("localhost", not_before=begins, not_after=ends).configure_cert(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     with web(context) as served:
@@ -538,7 +542,7 @@ def test_a_worker_that_does_nothing_is_told(doctor: Doctor) -> None:
     found = doctor.says()
     checks = ("sender", "webhook_sender", "seals")
     assert [state(found, check) for check in checks] == ["fine"] * 3
-    hour_ago = NOW - timedelta(hours=1)
+    hour_ago = now() - timedelta(hours=1)
     with doctor.wired.database.writing() as tx:
         harbor = doctor.wired.organizations.create(
             tx, OPERATOR, environment=Environment.PRODUCTION, name="Harbor"
@@ -556,8 +560,8 @@ def test_a_worker_that_does_nothing_is_told(doctor: Doctor) -> None:
     assert seconds >= 3600
     assert "gatehouse worker" in found["sender"]["remedy"]
     doctor.writes(
-        sa.update(Message).values(due_at=NOW + timedelta(hours=1)),
-        sa.update(Event).values(at=NOW - timedelta(seconds=60)),
+        sa.update(Message).values(due_at=now() + timedelta(hours=1)),
+        sa.update(Event).values(at=now() - timedelta(seconds=60)),
         sa.update(Webhook).values(failing_since=hour_ago),  # its deliveries wait their turn
     )
     found = doctor.says()
@@ -576,12 +580,12 @@ def test_webhooks_that_fail_or_were_given_up_are_told(doctor: Doctor) -> None:
         webhook(tx, harbor.id, active=False)
     assert state(doctor.says(), "webhooks") == "fine"
     mine = sa.update(Webhook).where(Webhook.id == one.id)
-    doctor.writes(mine.values(failing_since=NOW))
+    doctor.writes(mine.values(failing_since=now()))
     failing = doctor.says()["webhooks"]
     assert failing["state"] == "warning"
     assert one.id in failing["says"]
     assert "of harbor (production) has failed since" in failing["says"]
-    doctor.writes(mine.values(active=False, failing_since=None, off_reason="gone", off_at=NOW))
+    doctor.writes(mine.values(active=False, failing_since=None, off_reason="gone", off_at=now()))
     assert "was switched off: gone" in doctor.says()["webhooks"]["says"]
 
 
@@ -594,10 +598,10 @@ def webhook(tx: Any, organization_id: uuid.UUID, *, active: bool = True) -> Webh
         target_url="https://log.example/hook",
         event_codes=["*"],
         active=active,
-        listens_from=NOW,
+        listens_from=now(),
         secret="",
-        created_at=NOW,
-        updated_at=NOW,
+        created_at=now(),
+        updated_at=now(),
     )
     tx.add(made)
     tx.flush()
