@@ -49,7 +49,7 @@ def command(context: click.Context, offline: bool, recipient: str | None, as_jso
     for finding in _findings(offline=offline, recipient=recipient):
         found.append(finding)
         if not as_json:
-            _tell(finding)
+            _print(finding)
     worst = {one.state for one in found}
     if as_json:
         click.echo(json.dumps({"healthy": State.PROBLEM not in worst, "findings": _rows(found)}))
@@ -81,7 +81,7 @@ def _findings(*, offline: bool, recipient: str | None) -> Iterator[Finding]:
     services.database.engine.dispose()
 
 
-def _tell(finding: Finding) -> None:
+def _print(finding: Finding) -> None:
     mark, colour = _MARKS[finding.state]
     click.echo(f"{click.style(f'{mark:>7}', fg=colour)}  {finding.check}: {finding.says}")
     if finding.remedy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -29,6 +30,15 @@ RESTARTS = 5
 """In the long form."""
 
 
+_HANDS_OVER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""What systemd does with a socket; some shells know no file by a number above 9."""
+
+
 class Unit:
     """A service whose socket systemd holds (systemd.socket(5)): who calls meanwhile, waits."""
 
@@ -45,8 +55,8 @@ class Unit:
         self._running.close()
         self.starts += 1
         number = self._socket.fileno()
-        hands_over = f'exec 3<&{number} && LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"'
-        command, log = ("sh", "-c", hands_over, GATEHOUSE), self._folder / f"{self.starts}.log"
+        command = (sys.executable, "-c", _HANDS_OVER, str(number), GATEHOUSE)
+        log = self._folder / f"{self.starts}.log"
         return self._running.enter_context(
             serving(self._config, log, "--no-sender", command=command, keeps=[number])
         )
@@ -59,8 +69,8 @@ class Unit:
 @contextmanager
 def managed(config: Config, folder: Path) -> Iterator[Unit]:
     unit = Unit(config, folder)
-    unit.restarts()
     try:
+        unit.restarts()
         yield unit
     finally:
         unit.stops()
