@@ -61,7 +61,7 @@ mutants: setup-dev ## Break the code in small ways and see which tests notice (E
 bench: setup-dev ## Measure how fast it is, beside the least that a machine has to do
 	$(BIN)/python bench/run.py
 
-bench-full: setup-dev ## The same, with messages and a large admin area
+bench-full: setup-dev ## All its parts, those with many rows and of minutes under load among them
 	$(BIN)/python bench/run.py --full
 
 lock: setup-dev ## Make both locks again (UPGRADE=1 takes newer versions)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
@@ -13,7 +12,9 @@ from urllib.parse import urlencode, urlsplit
 import crowd
 import floor
 import sqlalchemy as sa
-from load import Call, Connections, Sample, WrongAnswer
+from beside import Besides
+from load import Call, Connections, WrongAnswer
+from part import Figure
 from stage import Stage
 
 from app.models import Environment, Event
@@ -75,29 +76,22 @@ class Desk:
         self.page = path.partition("?")[0]
 
 
-Beside = Callable[[str, Connections, Iterable[Call], float], Sample]
-
-
-def measure(made: Stage, beside: Beside) -> dict[str, float]:
-    """Fill the demo's organization, and look at each page of it.
-
-    Args:
-        beside: measures calls beside a slice of /healthz, under a name.
-
-    Returns:
-        How many megabytes more each export made the servers hold at once.
-    """
+def measure(made: Stage) -> list[Figure]:
+    """Fill the demo's organization, look at each page of it, and have files made."""
     place, user = _fill(made)
+    besides = Besides()
     with Connections(made.port) as to:
         desk = Desk(made, to)
         desk.sign_in()
         for _ in range(ROUNDS):
             for name, path in _pages(made, user):
                 call = Call("GET", f"{place}{path}", 200, desk.cookie)
-                beside(name, to, repeat(call), SLICE)
-        return {
-            name: _export(made, beside, to, desk, name, f"{place}{path}") for name, path in EXPORTS
+                besides.measure(name, to, repeat(call), SLICE)
+        grown = {
+            name: _export(made, besides, to, desk, name, f"{place}{path}") for name, path in EXPORTS
         }
+    more = [Figure(f"{name}: memory more", megabytes, " MB") for name, megabytes in grown.items()]
+    return besides.figures() + more
 
 
 def _fill(made: Stage) -> tuple[str, str]:
@@ -140,11 +134,11 @@ EXPORTS = (
 
 
 def _export(
-    made: Stage, beside: Beside, to: Connections, desk: Desk, name: str, path: str
+    made: Stage, besides: Besides, to: Connections, desk: Desk, name: str, path: str
 ) -> float:
-    """Have a file made once, and return by how much the servers grew for it."""
+    """Have a file made once, and return by how many megabytes the servers grew for it."""
     before = _peaks(made.server)
-    beside(name, to, [Call("GET", path, 200, desk.cookie)], LONGEST)
+    besides.measure(name, to, [Call("GET", path, 200, desk.cookie)], LONGEST)
     after = _peaks(made.server)
     return max(after[pid] - before.get(pid, 0) for pid in after) / 1024
 

@@ -6,10 +6,15 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from statistics import median
 from time import sleep
 
 import sqlalchemy as sa
+from load import Call, Connections
+from part import Figure
 from stage import Stage
+from visits import Visit
 
 from app.clock import SystemClock
 from app.crypto import Vault, parse_keys
@@ -21,6 +26,12 @@ RATE = 200  # messages that fall due in a second
 LASTS = 5  # seconds of that in a round
 RAMP = 1.5  # seconds until as many are on their way as there will be
 DRAIN = 10  # seconds, after which the rest is dropped
+ROUNDS = 2
+VISITS = 24
+"""Sign-ins that are judged while messages are sent."""
+LONGEST = 30.0  # seconds of what is measured as a whole
+KEPT = 0.8
+"""Of the rate of codes, at least."""
 
 
 @dataclass
@@ -37,15 +48,16 @@ class Traffic:
     clock: SystemClock = field(default_factory=SystemClock)
     rates: list[float] = field(default_factory=list)
 
-    def beside(self, measure: Callable[[], object]) -> None:
+    def beside(self, measure: Callable[[], float]) -> float:
         """Measure something while messages are sent, and wait until all are."""
         self._queue()
         sleep(RAMP)
         began = self.clock.now()
-        measure()
+        measured = measure()
         ended = self.clock.now()
         self._wait()
         self.rates.append(self._sent(began, ended) / (ended - began).total_seconds())
+        return measured
 
     def _queue(self) -> None:
         now, wired = self.clock.now(), self.made.wired
@@ -107,3 +119,32 @@ def traffic(made: Stage) -> Traffic:
         wired.channels.change(tx, OPERATOR, organization, "sms", active=True)
     keys = parse_keys(wired.config.encryption_keys.get_secret_value())
     return Traffic(made, organization, Vault(keys))
+
+
+def measure(made: Stage) -> list[Figure]:
+    """Measure right codes alone, beside messages that are sent, and alone again."""
+    to_send, alone, beside = traffic(made), [], []
+    for _ in range(ROUNDS):
+        with Connections(made.port) as gateway:
+            alone.append(_rate(gateway, _ready(made, gateway)))
+            calls = _ready(made, gateway)
+            beside.append(to_send.beside(partial(_rate, gateway, calls)))
+            alone.append(_rate(gateway, _ready(made, gateway)))
+    return [
+        Figure(f"sent meanwhile (of {RATE} that fall due)", median(to_send.rates), "/s"),
+        Figure("right codes, nothing else", median(alone), "/s"),
+        Figure("right codes, meanwhile", median(beside), "/s"),
+        Figure("of their rate", median(beside) / median(alone), at_least=KEPT),
+    ]
+
+
+def _ready(made: Stage, gateway: Connections) -> list[Call]:
+    """Return right codes of people who look at the page that asks for them."""
+    visits = [Visit(made, person) for person in made.enroll(VISITS)]
+    for step in (Visit.open, Visit.enter, Visit.look):
+        gateway.measure([step(visit) for visit in visits], LONGEST)
+    return [visit.confirm() for visit in visits]
+
+
+def _rate(gateway: Connections, calls: list[Call]) -> float:
+    return gateway.measure(calls, LONGEST).rate

