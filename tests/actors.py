@@ -32,6 +32,17 @@ def keep_secret(value: str) -> str:
     return value
 
 
+_ID = re.compile(r"[0-9a-f]{32,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def holds(text: str, secret: str) -> bool:
+    """Return whether a secret stands in a text.
+
+    Random ids are left aside for a short one: any six digits stand in one of them now and then.
+    """
+    return secret in (_ID.sub(" ", text) if len(secret) < 16 else text)
+
+
 @dataclass
 class Reply:
     """An HTTP answer, whoever carried it."""

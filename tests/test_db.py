@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from app.db import Database, keep_even_if_undone, lock, once_kept, touched_one
 from app.models import Environment, Event, Organization, User
-from tests.conftest import ONE_DATABASE
+from tests.conftest import ONE_DATABASE, PATIENCE
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -298,7 +298,7 @@ def test_whoever_opens_a_new_file_waits_for_whoever_is_at_it(tmp_path: Path) -> 
         with pytest.raises(TimeoutError):
             opening.result(timeout=0.5)
         other.execute("ROLLBACK")
-        with opening.result(timeout=10) as opened:
+        with opening.result(timeout=PATIENCE) as opened:
             assert opened.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 

@@ -35,10 +35,10 @@ from tests.conftest import (
     OverHttp,
     RunningClock,
     environment_of,
-    free_port,
     make_config,
     wait_for,
 )
+from tests.ports import free_port
 from tests.providers.servers import Authority
 
 DEPLOY = ROOT / "deploy"

@@ -21,6 +21,7 @@ import app.models  # noqa: F401  (makes every table known)
 from app import db, schema
 from app.db import Base, Database
 from app.schema import Standing, compared
+from tests.conftest import PATIENCE
 from tests.upcoming import EXPANDS, INDEXES, Upcoming
 
 
@@ -210,7 +211,7 @@ def test_a_migration_that_has_to_wait_gives_way_and_is_tried_again(
             other.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
             other.execute(sa.text("DELETE FROM verifications"))
         holder.rollback()
-        upgrading.result(timeout=30)
+        upgrading.result(timeout=PATIENCE)
     assert schema.standing(database.engine) is Standing.AHEAD
 
 

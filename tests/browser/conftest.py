@@ -30,10 +30,10 @@ from tests.conftest import (
     Harbor,
     OverHttp,
     application,
-    free_port,
     fresh_database,
     make_config,
 )
+from tests.ports import free_port
 
 FLAGS = [
     "--no-sandbox",  # root, as in CI, has no other choice

@@ -20,7 +20,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.clock import SystemClock
 from tests.actors import Phone
-from tests.conftest import ROOT, free_port
+from tests.conftest import ROOT
+from tests.ports import free_port
 
 pytestmark = pytest.mark.browser
 

@@ -31,12 +31,12 @@ from tests.conftest import (
     InProcess,
     OverHttp,
     environment_of,
-    free_port,
     make_config,
     serving,
 )
 from tests.databases import administer
 from tests.faults.load import Load, Person, SignIn, code_of, enrolled, step_at
+from tests.ports import free_port
 
 
 def runs(*words: str | Path) -> None:

@@ -34,12 +34,12 @@ from tests.conftest import (
     OverHttp,
     RunningClock,
     Server,
-    free_port,
     make_config,
     serving,
     wait_for,
 )
 from tests.office import Office, settings
+from tests.ports import free_port
 from tests.providers.servers import Authority, post
 
 JUNK = ["FOO", "GATEHOUSE", "X" * 20]

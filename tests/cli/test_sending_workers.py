@@ -24,10 +24,10 @@ from tests.conftest import (
     FixedClock,
     _answers,
     environment_of,
-    free_port,
     wait_for,
 )
 from tests.office import Office, settings
+from tests.ports import free_port
 from tests.providers.servers import Authority, Post, post
 
 GATEHOUSE = Path(sys.executable).with_name("gatehouse")

@@ -30,11 +30,11 @@ from tests.conftest import (
     OverHttp,
     Server,
     _prepare,
-    free_port,
     make_config,
     serving,
 )
 from tests.databases import administer
+from tests.ports import free_port
 
 _ROOT = os.getuid() == 0
 _MEGABYTE = 1024**2

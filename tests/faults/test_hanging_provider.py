@@ -11,9 +11,10 @@ import sqlalchemy as sa
 
 from app.models import Message
 from app.wiring import wire
-from tests.conftest import FixedClock, Harbor, OverHttp, free_port, serving, wait_for
+from tests.conftest import FixedClock, Harbor, OverHttp, serving, wait_for
 from tests.faults.load import Load
 from tests.office import Office, settings
+from tests.ports import free_port
 from tests.providers.servers import Authority, hangs, misbehaving, post
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.soak]

@@ -14,12 +14,12 @@ from tests.conftest import (
     FixedClock,
     Harbor,
     OverHttp,
-    free_port,
     make_config,
     serving,
 )
 from tests.faults.load import Load, code_of
 from tests.faults.stepped import OFFSET
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.soak]
 FORWARD, BACK = 1800, -45

@@ -18,11 +18,11 @@ from tests.conftest import (
     Harbor,
     OverHttp,
     Server,
-    free_port,
     make_config,
     serving,
 )
 from tests.faults.load import Load
+from tests.ports import free_port
 from tests.upcoming import EXPANDS, INDEXES, Upcoming
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.soak]

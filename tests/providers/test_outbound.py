@@ -16,7 +16,7 @@ from app.outbound import Answer, CallFailed, Outbound
 from tests.actors import keep_secret
 from tests.providers.servers import LOOPBACK, Authority, Web, drips, floods, hangs, misbehaving, web
 
-SECONDS = 0.6
+SECONDS = 1
 
 
 class Names:
@@ -314,10 +314,10 @@ def test_a_header_can_t_be_forged(gateway: Web, outbound: Outbound) -> None:
 
 @pytest.fixture
 def timed() -> Iterator[None]:
-    """The whole test takes hardly longer than the deadline that it set."""
+    """The whole test ends long before the server would: what a busy machine adds is not tested."""
     begun = time.monotonic()
     yield
-    assert time.monotonic() - begun < SECONDS + 1.5
+    assert time.monotonic() - begun < SECONDS + 20
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -354,7 +354,7 @@ def test_a_name_service_that_never_answers_is_left_in_time(timed: None) -> None:
     over = Event()
 
     def never(host: str, port: int) -> Sequence[str]:
-        over.wait(20)
+        over.wait(60)
         return []
 
     with pytest.raises(CallFailed) as failed:

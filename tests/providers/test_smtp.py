@@ -275,7 +275,7 @@ def hangs_after_the_mail(line: socket.socket, over: Event) -> None:
     for reply in (b"250 hello\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go on\r\n"):
         line.recv(1000)
         line.sendall(reply)
-    over.wait(20)
+    over.wait(60)
 
 
 SLOW = {
@@ -291,8 +291,9 @@ def test_a_server_that_never_ends_is_left_in_time(way: str, mail: Smtp) -> None:
     talk, maybe_sent = SLOW[way]
     with misbehaving(talk) as port:
         begun = time.monotonic()
-        refused = fails(mail, account(port, "none"), seconds=0.6)
-        assert time.monotonic() - begun < 2
+        # It has to come that far first, on a busy machine, too.
+        refused = fails(mail, account(port, "none"), seconds=2 if maybe_sent else 0.6)
+        assert time.monotonic() - begun < 20
         assert (refused.code, refused.permanent) == ("timeout", False)
         assert refused.maybe_sent is maybe_sent
 

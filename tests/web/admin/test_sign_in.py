@@ -418,7 +418,7 @@ def test_no_address_from_outside_becomes_the_way_on(harbor: Harbor) -> None:
         harbor.clock.advance(30)
         nadia.signs_in()
         assert nadia.browser.path == "/admin/sandbox/harbor/", path
-        assert "evil" not in nadia.browser.reply.text
+        assert "evil.example" not in nadia.browser.reply.text
 
 
 def test_of_several_organizations_one_is_chosen(harbor: Harbor) -> None:

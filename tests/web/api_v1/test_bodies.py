@@ -135,7 +135,7 @@ def test_what_can_not_be_read_is_refused_in_the_envelope(
     """F20, F23."""
     begun = time.monotonic()
     reply = backend.calls("/mfa", body, kind)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     assert (reply.status, reply.error) == (status, error), reply.text
     assert set(reply.json) == {"error"}
     assert set(reply.json["error"]) == {"type", "message"}

@@ -29,7 +29,8 @@ from app.models import Api, Environment
 from app.services.audit import OPERATOR
 from app.wiring import Services, wire
 from tests.actors import keep_secret
-from tests.conftest import FixedClock, free_port, make_config, serving, wait_for
+from tests.conftest import FixedClock, make_config, serving, wait_for
+from tests.ports import free_port
 from tests.providers.servers import LOOPBACK, Authority, Post, Web, post, web
 
 HEAD = """curl -X POST https://api.devrift.co/v1/{path} \\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import uuid
-from statistics import median
+from statistics import quantiles
 from time import perf_counter
 from typing import Any
 
@@ -160,16 +160,20 @@ def wrong(client_id: str) -> dict[str, str]:
 
 
 def test_nor_by_the_time_that_the_answer_takes(harbor: Harbor) -> None:
-    """F56: 200 of each, in turns; the median is what an eavesdropper can get at."""
+    """F56: 100 of each, in turns, of which the quickest quarters are compared.
+
+    Whatever else the machine does makes an answer take longer, never shorter.
+    """
     ids = {"known": harbor.backend.client_id, "unknown": str(uuid.uuid4())}
     spent: dict[str, list[float]] = {name: [] for name in ids}
-    for _ in range(200):
+    for _ in range(100):
         for name, client_id in ids.items():
             began = perf_counter()
             reply = asks(harbor, json={**pair(harbor.backend), **wrong(client_id)})
             spent[name].append(perf_counter() - began)
             assert reply.status == 401
-    assert abs(median(spent["known"]) - median(spent["unknown"])) < 0.01
+    known, unknown = (quantiles(times, n=4)[0] for times in spent.values())
+    assert abs(known - unknown) < 0.01
 
 
 @ONE_DATABASE

@@ -15,8 +15,9 @@ from app.models import Environment, User
 from app.services.audit import OPERATOR
 from app.wiring import wire
 from tests.actors import Browser, keep_secret
-from tests.conftest import PATIENCE, FixedClock, Harbor, OverHttp, free_port, serving
+from tests.conftest import PATIENCE, FixedClock, Harbor, OverHttp, serving
 from tests.office import Office, settings
+from tests.ports import free_port
 from tests.providers.servers import Authority, Post, Web, post, web
 
 SIGNING_SECRET = "whsec_" + "c2lnbmluZyBzZWNyZXQgb2YgdGhlIHRlc3Rz"

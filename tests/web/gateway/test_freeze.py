@@ -87,7 +87,7 @@ def test_opening_the_link_changes_nothing_and_names_nobody(harbor: Harbor) -> No
     for method in ("GET", "HEAD", "GET"):
         reader.goes_to(path, method)
         assert reader.reply.status == 200
-        assert "ada" not in reader.reply.text
+        assert "ada@" not in reader.reply.text
     assert "What was added stops working." in reader.page.text
     assert (state(harbor), kinds(harbor)) == before
     assert not frozen(harbor)

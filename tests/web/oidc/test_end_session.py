@@ -93,7 +93,7 @@ def test_no_address_but_a_registered_one_is_gone_to(harbor: Harbor, shop: Party,
     ends(browser, client_id=shop.client_id, post_logout_redirect_uri=uri)
     assert browser.reply.status == 400
     assert "location" not in browser.reply.headers
-    assert "evil" not in browser.reply.text
+    assert "evil.example" not in browser.reply.text
 
 
 def test_a_hint_that_is_not_ours_ends_nothing(harbor: Harbor, shop: Party) -> None:

@@ -183,7 +183,7 @@ def test_no_address_but_a_registered_one_is_sent_anywhere(
         browser = comes(harbor, shop.plain(redirect_uri=uri, **more))
         assert browser.reply.status == 400
         assert "location" not in browser.reply.headers
-        assert "evil" not in browser.reply.text
+        assert "evil.example" not in browser.reply.text
         assert "<form" not in browser.reply.text
     assert shop.pushes(redirect_uri=uri).json["error"] == "invalid_request"
 
@@ -196,7 +196,7 @@ def test_a_parameter_that_is_there_twice_is_told_to_nobody(harbor: Harbor, shop:
         address += f"&{quote(name)}={quote(value)}"
         browser = comes(harbor, address)
         assert browser.reply.status == 400
-        assert "evil" not in browser.reply.text
+        assert "evil.example" not in browser.reply.text
 
 
 @ONE_DATABASE
