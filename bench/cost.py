@@ -16,116 +16,22 @@ import io
 import json
 import os
 import pstats
-import re
 import sys
-import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack, redirect_stderr
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from pathlib import Path
 from statistics import median
-from time import thread_time
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import floor
 import sqlalchemy as sa
-from stage import DATABASES, Person, Setting, set_up
+from single import STEP, Alone, Ask, alone, jar, send
+from stage import DATABASES, Person
 
-from app import create_app
-from app.clock import SystemClock
-
-PORT = 8000
 USERS = 40
 ROUNDS = 9
-STEP = timedelta(seconds=floor.PERIOD)
-FORM = "application/x-www-form-urlencoded"
 FLOOR, RIGHT, WRONG = "the floor", "a right code, by API", "a wrong code, by API"
 LOOK, TYPE = "the verify page", "a right code, on the page"
-
-
-class Standing:
-    """A clock that stands until it is moved on, when each user has another code."""
-
-    def __init__(self) -> None:
-        self._moment = SystemClock().now()
-
-    def now(self) -> datetime:
-        """Return the moment."""
-        return self._moment
-
-    def move(self, by: timedelta) -> None:
-        """Move it on."""
-        self._moment += by
-
-
-@dataclass
-class Ask:
-    """A request as a server hands it over, and the status that is expected."""
-
-    path: str
-    status: int
-    body: bytes | None = None
-    kind: str = FORM
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def environ(self) -> dict[str, Any]:
-        """Return the WSGI environment."""
-        path, _, query = self.path.partition("?")
-        body = self.body or b""
-        return {
-            "REQUEST_METHOD": "GET" if self.body is None else "POST",
-            "SCRIPT_NAME": "",
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": str(PORT),
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "REMOTE_ADDR": "127.0.0.1",
-            "HTTP_HOST": f"localhost:{PORT}",
-            "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko Firefox/140.0",
-            "CONTENT_LENGTH": str(len(body)),
-            "CONTENT_TYPE": self.kind,
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": True,
-            "wsgi.run_once": False,
-            **self.headers,
-        }
-
-
-@dataclass
-class Told:
-    """An answer."""
-
-    headers: list[tuple[str, str]]
-    body: bytes
-    took: float
-
-    def header(self, name: str) -> str:
-        """Return the value of a header."""
-        return next((value for key, value in self.headers if key == name), "")
-
-
-def send(app: Any, ask: Ask) -> Told:
-    """Have an application answer, and time it."""
-    began_with: list[Any] = []
-    environ = ask.environ()
-    began = thread_time()
-    parts = app(environ, lambda status, headers, error=None: began_with.append((status, headers)))
-    body = b"".join(parts)
-    if hasattr(parts, "close"):
-        parts.close()
-    took = thread_time() - began
-    status, headers = began_with[0]
-    if int(status[:3]) != ask.status:
-        said = re.sub(rb"<[^>]*>|\s+", b" ", body).decode()[-900:]
-        sys.exit(f"{ask.path}: {status} for {ask.status}\n{said}")
-    return Told(headers, body, took)
 
 
 class Statements:
@@ -143,11 +49,10 @@ class Statements:
 class Desk:
     """Makes the requests of each round."""
 
-    def __init__(
-        self, made: Setting, app: Any, floor_app: Any, clock: Standing, *, pages: bool
-    ) -> None:
-        self.app, self.floor_app, self._pages = app, floor_app, pages
-        self._made, self._clock = made, clock
+    def __init__(self, found: Alone, *, pages: bool) -> None:
+        made = found.made
+        self.app, self.floor_app, self._pages = found.app, found.floor_app, pages
+        self._made, self._clock = made, found.clock
         self._place = f"/api/v2/org/{made.demo['organization']['domain']}"
         self._people = made.enroll(USERS)
         self._bearer = self._token()
@@ -200,24 +105,14 @@ class Desk:
         )
         url = urlsplit(json.loads(send(self.app, opened).body)["url"])
         entered = send(self.app, Ask(f"{url.path}?{url.query}", 303))
-        cookies = dict([_cookie(entered)])
-        look = Ask(entered.header("Location"), 200, headers={"HTTP_COOKIE": _jar(cookies)})
+        cookies = entered.cookies
+        look = Ask(entered.header("Location"), 200, headers={"HTTP_COOKIE": jar(cookies)})
         page = send(self.app, look)
-        cookies |= [_cookie(page)]
-        found = re.search(rb'name="csrf_token" value="([^"]+)"', page.body)
+        cookies |= page.cookies
         code = floor.code(one.secret, self._step() + 1)
-        body = urlencode({"csrf_token": found[1].decode(), "code": code}).encode()
-        typed = Ask(look.path, 303, body, headers={"HTTP_COOKIE": _jar(cookies)})
+        body = urlencode({"csrf_token": page.csrf, "code": code}).encode()
+        typed = Ask(look.path, 303, body, headers={"HTTP_COOKIE": jar(cookies)})
         return look, typed
-
-
-def _cookie(told: Told) -> tuple[str, str]:
-    name, _, value = told.header("Set-Cookie").partition(";")[0].partition("=")
-    return name, value
-
-
-def _jar(cookies: dict[str, str]) -> str:
-    return "; ".join(f"{name}={value}" for name, value in cookies.items())
 
 
 @dataclass
@@ -263,19 +158,8 @@ def profile(desk: Desk, name: str, rounds: int) -> str:
 
 def on(kind: str, act: Callable[[Desk, list[Statements]], object], *, pages: bool) -> None:
     """Do something with a fresh database of this kind."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatehouse-cost-")))
-        made = stack.enter_context(set_up(kind, folder, PORT))
-        stack.enter_context(redirect_stderr(stack.enter_context((folder / "log").open("w"))))
-        clock = Standing()
-        app, floor_app = create_app(clock=clock), floor.create_app(clock)
-        engines = [app.extensions["gatehouse"].database.engine, floor_app.extensions["engine"]]
-        for engine in engines:
-            stack.callback(engine.dispose)
-        act(
-            Desk(made, app, floor_app, clock, pages=pages),
-            [Statements(engine) for engine in engines],
-        )
+    with alone(kind) as found:
+        act(Desk(found, pages=pages), [Statements(engine) for engine in found.engines])
 
 
 def show(kind: str, costs: dict[str, Cost], told: bool) -> None:

@@ -125,7 +125,7 @@ class _Connection:
         self._http.close()
 
     def send(self, call: Call) -> tuple[Reply, float]:
-        headers = {**call.headers, "X-Forwarded-For": _address(next(_callers))}
+        headers = {**call.headers, "X-Forwarded-For": address(next(_callers))}
         if perf_counter() - self._used > IDLE:
             self._http.close()
         began = perf_counter()
@@ -136,5 +136,6 @@ class _Connection:
         return Reply(answer.status, answer.headers, body), self._used - began
 
 
-def _address(number: int) -> str:
+def address(number: int) -> str:
+    """Return the address of the client with a number."""
     return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"

@@ -18,6 +18,7 @@ import sys
 from time import monotonic
 
 import admin
+import enrollment
 import messages
 import results
 import verifications
@@ -29,6 +30,7 @@ from stage import DATABASES
 PARTS = (
     Part(1, "verification", "Verification", on_stage(verifications.measure), short=True),
     Part(1, "visits", "Sign-in", on_stage(visits.measure), short=True),
+    Part(2, "enrollment", "Enrollment and passkeys", enrollment.measure, short=True),
     Part(5, "messages", "Messages", on_stage(messages.measure)),
     Part(7, "admin", "Admin area", on_stage(admin.measure)),
 )

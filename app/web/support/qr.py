@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterator
 
 import segno
 
 _BORDER = 3
+_MASK = 6
+"""The pattern that breaks up plain areas. Comparing all eight for the best takes four fifths of the
+time, and cameras read the one as well as the other: the code itself says which it is."""
 _PIXELS = 6
 """Of one module in the PNG."""
 
@@ -20,17 +24,17 @@ class QrCode:
     """
 
     def __init__(self, text: str) -> None:
-        self._code = segno.make(text, error="m", micro=False, boost_error=False)
+        self._code = segno.make(text, error="m", micro=False, boost_error=False, mask=_MASK)
 
     def path(self) -> tuple[int, str]:
         """Return its width in modules and the `d` of one SVG path, quiet zone included."""
-        matrix = [list(map(bool, row)) for row in self._code.matrix_iter(border=_BORDER)]
+        rows = self._code.matrix
         path = "".join(
-            f"M{start} {y}h{end - start}v1h-{end - start}z"
-            for y, row in enumerate(matrix)
+            f"M{start + _BORDER} {y}h{end - start}v1h-{end - start}z"
+            for y, row in enumerate(rows, _BORDER)
             for start, end in _runs(row)
         )
-        return len(matrix), path
+        return len(rows) + 2 * _BORDER, path
 
     def png(self) -> str:
         """Return it as a PNG in base64."""
@@ -47,7 +51,11 @@ class QrCode:
         )
 
 
-def _runs(row: list[bool]) -> list[tuple[int, int]]:
-    """Return where a row is dark, as half-open spans."""
-    edges = [x for x in range(len(row) + 1) if (x < len(row) and row[x]) != (x > 0 and row[x - 1])]
-    return list(zip(edges[::2], edges[1::2], strict=True))
+def _runs(row: bytearray) -> Iterator[tuple[int, int]]:
+    """Yield where a row is dark, as half-open spans."""
+    start = row.find(1)
+    while start >= 0:
+        light = row.find(0, start)
+        end = light if light >= 0 else len(row)
+        yield start, end
+        start = row.find(1, end)
