@@ -28,8 +28,8 @@ from app.models import Environment
 from app.services.audit import OPERATOR
 from app.web.support.qr import QrCode
 
-USERS = 20
-ROUNDS = 7
+USERS = 12
+ROUNDS = 5
 MOST = 3
 """Requests of the floor that all but the QR code may take."""
 

@@ -6,10 +6,11 @@ Time is that of the thread, so what else the machine does spoils little.
 from __future__ import annotations
 
 import io
+import logging
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -157,9 +158,22 @@ def alone(kind: str) -> Iterator[Alone]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatehouse-cost-")))
         made = stack.enter_context(set_up(kind, folder, PORT))
+        stack.callback(_log_as_before())
         stack.enter_context(redirect_stderr(stack.enter_context((folder / "log").open("w"))))
         clock = Standing()
         found = Alone(made, clock, create_app(clock=clock), floor.create_app(clock))
         for engine in found.engines:
             stack.callback(engine.dispose)
         yield found
+
+
+def _log_as_before() -> Callable[[], None]:
+    """Return what undoes the changes that the application makes to this process's logs."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def undo() -> None:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+    return undo
