@@ -36,24 +36,6 @@ def opened(url: str) -> sa.Engine:
     return engine
 
 
-def at_once(connection: sa.Connection, *changes: tuple[sa.Update | sa.Insert, Any]) -> bool:
-    """Make changes on a `direct` connection to SQLite, all of them or none.
-
-    Args:
-        changes: each with its parameters; if one touches no row, none is made.
-    """
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-    try:
-        if all(connection.execute(*change).rowcount for change in changes):
-            connection.commit()
-            return True
-    except Exception:
-        connection.rollback()
-        raise
-    connection.rollback()
-    return False
-
-
 def _count_error(context: sa.engine.ExceptionContext) -> None:
     name = type(context.sqlalchemy_exception).__name__
     known = {"IntegrityError": "integrity", "OperationalError": "operational"}

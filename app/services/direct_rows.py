@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from app.engines import at_once
 from app.factors.totp import Totp
 from app.models import (
     ApiKey,
@@ -24,6 +23,7 @@ from app.models import (
     User,
     Verification,
 )
+from app.prepared import Prepared, all_or_none
 
 _users, _authenticators = cast(sa.Table, User.__table__), cast(sa.Table, Authenticator.__table__)
 _verifications, _events = cast(sa.Table, Verification.__table__), cast(sa.Table, Event.__table__)
@@ -100,12 +100,8 @@ class _Change:
         self, user: dict[str, Any], one: dict[str, Any], *, unless: sa.ColumnElement[bool]
     ) -> None:
         is_same_one = (*_IS_SAME_ONE, ~unless)
-        self.one_by_one = (
-            sa.update(_users).where(*_IS_SAME_USER).values(user),
-            sa.update(_authenticators).where(*is_same_one).values(one),
-            sa.insert(_verifications),
-            sa.insert(_events),
-        )
+        self.user = Prepared(sa.update(_users).where(*_IS_SAME_USER).values(user))
+        self.one = Prepared(sa.update(_authenticators).where(*is_same_one).values(one))
         held_user = sa.select(_user.id).where(*_IS_SAME_USER).with_for_update().cte("held_user")
         held = (
             sa.select(_one.id, _one.user_id)
@@ -113,10 +109,14 @@ class _Change:
             .with_for_update(of=_authenticators)
             .cte("held")
         )
-        self.in_one = _inserted(_events, "event", held).add_cte(
-            sa.update(_users).where(_user.id == held.c.user_id).values(user).cte("counted_user"),
-            sa.update(_authenticators).where(_one.id == held.c.id).values(one).cte("counted"),
-            _inserted(_verifications, "verification", held).cte("judged"),
+        count_user = sa.update(_users).where(_user.id == held.c.user_id).values(user)
+        count_one = sa.update(_authenticators).where(_one.id == held.c.id).values(one)
+        self.in_one = Prepared(
+            _inserted(_events, "event", held).add_cte(
+                count_user.cte("counted_user"),
+                count_one.cte("counted"),
+                _inserted(_verifications, "verification", held).cte("judged"),
+            )
         )
 
 
@@ -127,6 +127,8 @@ def _inserted(table: sa.Table, prefix: str, held: sa.CTE) -> sa.Insert:
     return sa.insert(table).from_select(columns, sa.select(*row).select_from(held))
 
 
+_INSERT_VERIFICATION = Prepared(sa.insert(_verifications))
+_INSERT_EVENT = Prepared(sa.insert(_events))
 _ACCEPTED = _Change(
     user={"failures": _ZERO, "last_verified_at": _p("now")},
     one={
@@ -160,12 +162,13 @@ def write(
     """
     change = _ACCEPTED if verification["accepted"] else _REFUSED
     if connection.dialect.name == "sqlite":
-        user, one, *records = change.one_by_one
-        changes = ((user, read), (one, read), (records[0], verification), (records[1], event))
-        return at_once(connection, *changes)
+        return all_or_none(
+            connection,
+            (change.user, read),
+            (change.one, read),
+            (_INSERT_VERIFICATION, verification),
+            (_INSERT_EVENT, event),
+        )
     rows = {"verification": verification, "event": event}
     values = {f"{kind}_{name}": row[name] for kind, row in rows.items() for name in row}
-    result = connection.execute(
-        change.in_one, read | values, execution_options={"preserve_rowcount": True}
-    )
-    return result.rowcount == 1
+    return change.in_one.make(connection, read | values) == 1
