@@ -1,42 +1,87 @@
-"""Changes of rows that are put together once, for where every microsecond counts."""
+"""Statements that are put together once, for where every microsecond counts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
+Convert = Callable[[Any], Any] | None
+"""What turns a value into what the driver takes, or back; None where they are the same."""
+
 
 @dataclass(frozen=True)
 class _Text:
-    """A change in the words of one database.
+    """A statement in the words of one database.
 
     Attributes:
         order: of the parameters, where the driver takes a sequence; None where it takes names.
-        values: those that the change has of its own, by name.
+        values: those that the statement has of its own, by name.
         conversions: what the driver takes for each of the others, by name.
+        columns: what each column becomes that the driver returns, by name.
     """
 
     sql: str
     order: list[str] | None
     values: dict[str, Any]
-    conversions: dict[str, Callable[[Any], Any] | None]
+    conversions: dict[str, Convert]
+    columns: dict[str, Convert]
 
 
-class Prepared:
-    """An update or insert of which SQLAlchemy makes the text once, instead of on every call.
+class _Prepared:
+    """A statement of which SQLAlchemy makes the text once, instead of on every call."""
 
-    Args:
-        change: its values are named parameters; an insert without any fills all columns that the
-            database doesn't number itself.
-    """
-
-    def __init__(self, change: sa.Update | sa.Insert) -> None:
-        self._change = change
+    def __init__(self, statement: sa.Select[Any] | sa.Update | sa.Insert) -> None:
+        self._statement = statement
         self._texts: dict[str, _Text] = {}
+
+    def _run(
+        self, connection: sa.Connection, values: Mapping[str, Any]
+    ) -> tuple[sa.CursorResult[Any], _Text]:
+        text = self._texts.get(connection.dialect.name)
+        if text is None:
+            text = _put_together(self._statement, connection.dialect)
+            self._texts[connection.dialect.name] = text
+        row = {
+            name: values[name] if convert is None else convert(values[name])
+            for name, convert in text.conversions.items()
+        } | text.values
+        given = row if text.order is None else tuple([row[name] for name in text.order])
+        return connection.exec_driver_sql(text.sql, given), text
+
+
+class Query(_Prepared):
+    """A select whose values are named parameters, and whose columns have names of their own."""
+
+    def __init__(self, select: sa.Select[Any]) -> None:
+        super().__init__(select)
+        names = [column.name for column in select.selected_columns]
+        self._row = cast(Any, namedtuple)("Row", names)  # mypy wants names that are known now
+
+    def all(self, connection: sa.Connection, values: Mapping[str, Any]) -> list[Any]:
+        """Return the rows, each with an attribute for each column."""
+        result, text = self._run(connection, values)
+        conversions = list(text.columns.values())
+        return [
+            self._row(
+                *[
+                    value if convert is None else convert(value)
+                    for value, convert in zip(row, conversions, strict=True)
+                ]
+            )
+            for row in result.all()
+        ]
+
+
+class Change(_Prepared):
+    """An update or insert whose values are named parameters.
+
+    An insert without any fills all columns that the database doesn't number itself.
+    """
 
     def make(self, connection: sa.Connection, values: Mapping[str, Any]) -> int:
         """Make the change, and return how many rows it touched.
@@ -44,20 +89,10 @@ class Prepared:
         Args:
             values: of the named parameters; what else it has is left unread.
         """
-        text = self._texts.get(connection.dialect.name)
-        if text is None:
-            text = self._texts[connection.dialect.name] = _put_together(
-                self._change, connection.dialect
-            )
-        row = {
-            name: values[name] if convert is None else convert(values[name])
-            for name, convert in text.conversions.items()
-        } | text.values
-        given = row if text.order is None else tuple([row[name] for name in text.order])
-        return int(connection.exec_driver_sql(text.sql, given).rowcount)
+        return int(self._run(connection, values)[0].rowcount)
 
 
-def all_or_none(connection: sa.Connection, *changes: tuple[Prepared, Mapping[str, Any]]) -> bool:
+def all_or_none(connection: sa.Connection, *changes: tuple[Change, Mapping[str, Any]]) -> bool:
     """Make changes on a `direct` connection to SQLite, all of them or none.
 
     Args:
@@ -75,11 +110,11 @@ def all_or_none(connection: sa.Connection, *changes: tuple[Prepared, Mapping[str
     return False
 
 
-def _put_together(change: sa.Update | sa.Insert, dialect: Dialect) -> _Text:
-    columns = None
-    if isinstance(change, sa.Insert) and change.select is None:
-        columns = [one.name for one in change.table.columns if one.autoincrement is not True]
-    compiled: Any = change.compile(dialect=dialect, column_keys=columns)
+def _put_together(statement: sa.Select[Any] | sa.Update | sa.Insert, dialect: Dialect) -> _Text:
+    filled = None
+    if isinstance(statement, sa.Insert) and statement.select is None:
+        filled = [one.name for one in statement.table.columns if one.autoincrement is not True]
+    compiled: Any = statement.compile(dialect=dialect, column_keys=filled)
     own, conversions = {}, {}
     for parameter, name in compiled.bind_names.items():
         convert = parameter.type.dialect_impl(dialect).bind_processor(dialect)
@@ -87,4 +122,16 @@ def _put_together(change: sa.Update | sa.Insert, dialect: Dialect) -> _Text:
             conversions[name] = convert
         else:
             own[name] = convert(parameter.value) if convert else parameter.value
-    return _Text(compiled.string, compiled.positiontup, own, conversions)
+    columns: Iterable[sa.ColumnElement[Any]] = ()
+    if isinstance(statement, sa.Select):
+        columns = statement.selected_columns
+    return _Text(
+        sql=compiled.string,
+        order=compiled.positiontup,
+        values=own,
+        conversions=conversions,
+        columns={
+            str(one.key): one.type.dialect_impl(dialect).result_processor(dialect, None)
+            for one in columns
+        },
+    )

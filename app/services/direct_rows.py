@@ -23,7 +23,7 @@ from app.models import (
     User,
     Verification,
 )
-from app.prepared import Prepared, all_or_none
+from app.prepared import Change, Query, all_or_none
 
 _users, _authenticators = cast(sa.Table, User.__table__), cast(sa.Table, Authenticator.__table__)
 _verifications, _events = cast(sa.Table, Verification.__table__), cast(sa.Table, Event.__table__)
@@ -33,43 +33,45 @@ _user, _one, _told = _users.c, _authenticators.c, _verifications.c
 _p = sa.bindparam
 _ZERO, _ONE = sa.literal_column("0", sa.Integer), sa.literal_column("1", sa.Integer)
 
-FIND = sa.select(
-    _key.permissions,
-    _organization.id.label("organization_id"),
-    _organization.domain,
-    _organization.environment,
-    _user.id.label("user_id"),
-    _user.failures.label("user_failures"),
-    _setting.strict,
-    _setting.parameters.label("settings"),
-    _one.id,
-    _one.kind,
-    _one.secret,
-    _one.parameters,
-    _one.last_step,
-    _one.failures,
-    _one.retry_at,
-).where(
-    _key.id == _p("client_id"),
-    _key.blocked_at.is_(None),
-    _key.application_id.is_(None),
-    sa.exists().where(
-        _signing.kid == _p("kid"),
-        _signing.use == KeyUse.ACCESS,
-        sa.or_(_signing.retired_at.is_(None), _signing.retired_at > _p("over_since")),
-    ),
-    _organization.environment == _key.environment,
-    _organization.domain == _p("domain"),
-    _organization.deleted_at.is_(None),
-    sa.or_(_key.organization_id.is_(None), _key.organization_id == _organization.id),
-    _user.id == _p("read_user"),
-    _user.organization_id == _organization.id,
-    _user.suspended_at.is_(None),
-    _setting.organization_id == _organization.id,
-    _setting.kind == Totp.kind,
-    _setting.active,
-    _one.user_id == _user.id,
-    _one.status == AuthenticatorStatus.ACTIVE,
+FIND = Query(
+    sa.select(
+        _key.permissions,
+        _organization.id.label("organization_id"),
+        _organization.domain,
+        _organization.environment,
+        _user.id.label("user_id"),
+        _user.failures.label("user_failures"),
+        _setting.strict,
+        _setting.parameters.label("settings"),
+        _one.id,
+        _one.kind,
+        _one.secret,
+        _one.parameters,
+        _one.last_step,
+        _one.failures,
+        _one.retry_at,
+    ).where(
+        _key.id == _p("client_id"),
+        _key.blocked_at.is_(None),
+        _key.application_id.is_(None),
+        sa.exists().where(
+            _signing.kid == _p("kid"),
+            _signing.use == KeyUse.ACCESS,
+            sa.or_(_signing.retired_at.is_(None), _signing.retired_at > _p("over_since")),
+        ),
+        _organization.environment == _key.environment,
+        _organization.domain == _p("domain"),
+        _organization.deleted_at.is_(None),
+        sa.or_(_key.organization_id.is_(None), _key.organization_id == _organization.id),
+        _user.id == _p("read_user"),
+        _user.organization_id == _organization.id,
+        _user.suspended_at.is_(None),
+        _setting.organization_id == _organization.id,
+        _setting.kind == Totp.kind,
+        _setting.active,
+        _one.user_id == _user.id,
+        _one.status == AuthenticatorStatus.ACTIVE,
+    )
 )
 """One row for each authenticator of the user, if nothing at all is in the way of an answer."""
 
@@ -93,15 +95,15 @@ _WAS_TOLD = sa.exists().where(
 """Whether a guesser was told when this code becomes right ("your clock is fast")."""
 
 
-class _Change:
+class _Verdict:
     """How a verdict changes the user, the authenticator, and the records."""
 
     def __init__(
         self, user: dict[str, Any], one: dict[str, Any], *, unless: sa.ColumnElement[bool]
     ) -> None:
         is_same_one = (*_IS_SAME_ONE, ~unless)
-        self.user = Prepared(sa.update(_users).where(*_IS_SAME_USER).values(user))
-        self.one = Prepared(sa.update(_authenticators).where(*is_same_one).values(one))
+        self.user = Change(sa.update(_users).where(*_IS_SAME_USER).values(user))
+        self.one = Change(sa.update(_authenticators).where(*is_same_one).values(one))
         held_user = sa.select(_user.id).where(*_IS_SAME_USER).with_for_update().cte("held_user")
         held = (
             sa.select(_one.id, _one.user_id)
@@ -111,7 +113,7 @@ class _Change:
         )
         count_user = sa.update(_users).where(_user.id == held.c.user_id).values(user)
         count_one = sa.update(_authenticators).where(_one.id == held.c.id).values(one)
-        self.in_one = Prepared(
+        self.in_one = Change(
             _inserted(_events, "event", held).add_cte(
                 count_user.cte("counted_user"),
                 count_one.cte("counted"),
@@ -127,9 +129,9 @@ def _inserted(table: sa.Table, prefix: str, held: sa.CTE) -> sa.Insert:
     return sa.insert(table).from_select(columns, sa.select(*row).select_from(held))
 
 
-_INSERT_VERIFICATION = Prepared(sa.insert(_verifications))
-_INSERT_EVENT = Prepared(sa.insert(_events))
-_ACCEPTED = _Change(
+_INSERT_VERIFICATION = Change(sa.insert(_verifications))
+_INSERT_EVENT = Change(sa.insert(_events))
+_ACCEPTED = _Verdict(
     user={"failures": _ZERO, "last_verified_at": _p("now")},
     one={
         "failures": _ZERO,
@@ -139,7 +141,7 @@ _ACCEPTED = _Change(
     },
     unless=_WAS_TOLD,
 )
-_REFUSED = _Change(
+_REFUSED = _Verdict(
     user={"failures": _p("user_failures_read") + _ONE},
     one={"failures": _p("failures_read") + _ONE, "retry_at": _p("wait_until")},
     unless=sa.false(),

@@ -70,7 +70,7 @@ class Judged:
 class _Case:
     """One answer, and all that was read to judge it."""
 
-    row: sa.Row[Any]
+    row: Any
     settings: TotpSettings
     answer: str = field(repr=False)
     actor: Actor
@@ -116,16 +116,14 @@ class DirectVerifications:
         bearer = self._tokens.proven(asked.token)
         if bearer is None:
             return None
-        found = connection.execute(
-            FIND,
-            {
-                "client_id": bearer.client_id,
-                "kid": bearer.kid,
-                "over_since": self._signing_keys.over_since(KeyUse.ACCESS),
-                "domain": asked.domain,
-                "read_user": asked.user_id,
-            },
-        ).all()
+        named = {
+            "client_id": bearer.client_id,
+            "kid": bearer.kid,
+            "over_since": self._signing_keys.over_since(KeyUse.ACCESS),
+            "domain": asked.domain,
+            "read_user": asked.user_id,
+        }
+        found = FIND.all(connection, named)
         row, now = _only_app(found), self._clock.now()
         if row is None or not self._limits.allows(row.user_failures, row.retry_at, now=now):
             return None
@@ -248,7 +246,7 @@ def _reason_of(outcome: Outcome) -> str | None:
     return None if isinstance(outcome, Accepted) else outcome.reason.value
 
 
-def _only_app(found: Sequence[Any]) -> sa.Row[Any] | None:
+def _only_app(found: Sequence[Any]) -> Any:
     """Return the one authenticator that an answer is for, if it is an app, and the key may ask."""
     if not found or not _may(found[0].permissions):
         return None

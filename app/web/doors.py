@@ -50,6 +50,8 @@ _OF_OTHERS = (cryptr, duo, entra, oidc)
 
 def open_all(app: Flask, config: Config) -> None:
     """Register every front door, each with the habits of all."""
+    # No view or habit is a coroutine, which Flask would find out anew about each in each request.
+    app.ensure_sync = lambda func: func  # type: ignore[method-assign]
     for habit in _HABITS:
         habit.init_app(app, config)
     for door in (*_OURS, *_OF_OTHERS):

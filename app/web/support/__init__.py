@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import cast
 
 import ua_parser
@@ -24,13 +25,14 @@ def actor(name: str) -> Actor:
     return Actor(
         name=name,
         address=request.remote_addr,
-        device=_device(),
+        device=_device(request.user_agent.string[:300]),
         country=request.environ.get(COUNTRY),
     )
 
 
-def _device() -> str | None:
-    """Return the peer's browser and system as a person would name them."""
-    found = ua_parser.parse(request.user_agent.string[:300])
+@lru_cache(maxsize=1000)
+def _device(told: str) -> str | None:
+    """Return a browser and system as a person would name them."""
+    found = ua_parser.parse(told)
     names = [part.family for part in (found.user_agent, found.os) if part]
     return ", ".join(names) or None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Flask, request
+from flask import Flask, Request, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf import FlaskForm
 from flask_wtf.csrf import CSRFProtect
 from wtforms import StringField
@@ -25,6 +26,16 @@ class CodeForm(FlaskForm):  # type: ignore[misc]
         return "/".join(request.form.getlist("code")) or request.form.get("credential", "")
 
 
+class SignedCookie(SecureCookieSessionInterface):
+    """Flask's signed cookie, for whose keys nothing is worked out where none was sent."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return what the cookie holds."""
+        if self.get_cookie_name(app) not in request.environ.get("HTTP_COOKIE", ""):
+            return self.session_class()
+        return super().open_session(app, request)
+
+
 def cookie_name(config_https: bool, name: str) -> str:
     """Return the name of a cookie: `__Host-` on HTTPS, so that no other host can have set it."""
     return f"__Host-{name}" if config_https else name
@@ -42,4 +53,5 @@ def init_app(app: Flask, config: Config) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         WTF_CSRF_TIME_LIMIT=None,
     )
+    app.session_interface = SignedCookie()
     csrf.init_app(app)

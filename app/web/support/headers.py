@@ -19,6 +19,9 @@ _CSP = {
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }
+_USUAL_POLICY = (
+    "; ".join(f"{name} {value}" for name, value in _CSP.items()) + "; form-action 'self'"
+)
 _INERT = {
     "default-src": "'none'",
     "object-src": "'none'",
@@ -80,6 +83,8 @@ def init_app(app: Flask, config: Config) -> None:
 
 
 def _policy() -> str:
+    if not any(name in g for name in ("form_origin", "styles", "requests", "inert")):
+        return _USUAL_POLICY
     form_action = " ".join(filter(None, ["'self'", g.get("form_origin")]))
     policy = {**_CSP, "form-action": form_action}
     if g.get("styles"):

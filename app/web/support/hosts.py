@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ class Deployment:
         self._scheme = scheme
         self._proxies = proxies
         self._country = f"HTTP_{country_header.upper().replace('-', '_')}" if country_header else ""
+        self._trusts = lru_cache(maxsize=1000)(self._is_proxy)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Set the scheme, the peer's address and country, then go on."""
@@ -75,7 +77,7 @@ class Deployment:
             return None
         return countries.known(environ.get(self._country))
 
-    def _trusts(self, peer: str) -> bool:
+    def _is_proxy(self, peer: str) -> bool:
         try:
             address = ip_address(peer)
         except ValueError:
