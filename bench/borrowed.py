@@ -1,4 +1,4 @@
-"""What the bench has from the tests: a passkey in software, and how a Chromium is found."""
+"""What the bench has from the tests: a passkey in software, and how Chromium is driven."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parent.parent))
 
 from tests.browser import chromium
+from tests.browser.chromium import FLAGS
+from tests.browser.weights import Scale
 from tests.software_authenticator import SoftwareAuthenticator
 
-__all__ = ["SoftwareAuthenticator", "chromium"]
+__all__ = ["FLAGS", "Scale", "SoftwareAuthenticator", "chromium"]

@@ -18,9 +18,12 @@ import sys
 from time import monotonic
 
 import admin
+import contention
 import enrollment
 import messages
+import pages
 import results
+import start
 import verifications
 import visits
 from load import WrongAnswer
@@ -31,8 +34,11 @@ PARTS = (
     Part(1, "verification", "Verification", on_stage(verifications.measure), short=True),
     Part(1, "visits", "Sign-in", on_stage(visits.measure), short=True),
     Part(2, "enrollment", "Enrollment and passkeys", enrollment.measure, short=True),
+    Part(4, "contention", "Contention", contention.measure, short=True),
     Part(5, "messages", "Messages", on_stage(messages.measure)),
+    Part(6, "pages", "Hosted pages", pages.measure, short=True),
     Part(7, "admin", "Admin area", on_stage(admin.measure)),
+    Part(8, "start", "Start and memory", start.measure),
 )
 """In the order of the table."""
 

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -154,13 +155,26 @@ def stage(kind: str, folder: Path) -> Iterator[Stage]:
     settings = {**SENDS, "GATEHOUSE_TWILIO_URL": f"http://127.0.0.1:{provider_port}"}
     with ExitStack() as stack:
         made = stack.enter_context(set_up(kind, folder, port, settings))
-        bind = f"127.0.0.1:{port}", "--workers", str(WORKERS)
-        serve: list[str | Path] = [GATEHOUSE, "serve", "--bind", *bind]
-        server = stack.enter_context(_running(serve, port, folder))
+        server = stack.enter_context(_running(_serve_command(port), port, folder))
         stack.enter_context(_running(_floor_command(floor_port), floor_port, folder))
         provider = [sys.executable, str(Path(__file__).with_name("provider.py"))]
         stack.enter_context(_beside([*provider, str(provider_port)]))
         yield Stage(made.demo, made.wired, port=port, floor_port=floor_port, server=server)
+
+
+@contextmanager
+def served() -> Iterator[int]:
+    """Start one more server on the databases that were set up, and return its first process."""
+    [port] = _free_ports(1)
+    with (
+        tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as folder,
+        _running(_serve_command(port), port, Path(folder)) as server,
+    ):
+        yield server
+
+
+def _serve_command(port: int) -> list[str | Path]:
+    return [GATEHOUSE, "serve", "--bind", f"127.0.0.1:{port}", "--workers", str(WORKERS)]
 
 
 def _free_ports(number: int) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from secrets import token_bytes
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from flight import Flight, request
 from load import Call, Connections, Sample
 from part import Figure
-from stage import Stage
+from stage import Setting, Stage
 
 from app.clock import SystemClock
 from app.crypto import Vault, parse_keys
@@ -76,22 +76,15 @@ class Device:
 
 def measure(made: Stage) -> list[Figure]:
     """Measure codes by API beside the floor."""
-    devices = _enroll(made, USERS)
+    devices = enroll(made, USERS)
     floor.fill(
         os.environ["FLOOR_DATABASE_URL"], [(str(one.user_id), one.secret) for one in devices]
     )
     figures: dict[str, Figures] = {FLOOR: Figures(), RIGHT: Figures(), WRONG: Figures()}
-    place = f"/api/v2/org/{made.demo['organization']['domain']}/totp-challenge/validation"
-    headers = {"Authorization": _bearer(made), "Content-Type": "application/json"}
-    turns, guessed = _Turns(devices), _Turns(devices)
+    asks = Asks(made)
+    turns, guessed = Turns(devices), Turns(devices)
 
-    def judged(turns: _Turns, off: int) -> Iterator[bytes]:
-        for one in turns:
-            body = json.dumps({"code": floor.code(one.secret, floor.step_now() + off)}).encode()
-            host = f"localhost:{made.port}"
-            yield request("POST", f"{place}/{one.user_id}", host, headers, body)
-
-    def checked(turns: _Turns) -> Iterator[bytes]:
+    def checked(turns: Iterable[Device]) -> Iterator[bytes]:
         for one in turns:
             fields = {"name": one.user_id, "code": floor.code(one.secret, floor.step_now())}
             yield request("POST", "/check", "localhost", FORM, urlencode(fields).encode())
@@ -100,12 +93,14 @@ def measure(made: Stage) -> list[Figure]:
         gateway, at = Flight(made.port), Flight(made.floor_port)
         stack.callback(gateway.close)
         stack.callback(at.close)
-        floors = _Turns(devices)
+        floors = Turns(devices)
         for number in range(ROUNDS + 1):
             beside = at.measure(checked(floors), holds=b'"accepted":true', seconds=SLICE)
-            right = gateway.measure(judged(turns, 0), holds=b'"success":true', seconds=SLICE)
+            right = gateway.measure(asks.codes(turns), holds=b'"success":true', seconds=SLICE)
             after = at.measure(checked(floors), holds=b'"accepted":true', seconds=SLICE)
-            wrong = gateway.measure(judged(guessed, -1000), holds=b'"success":false', seconds=SLICE)
+            wrong = gateway.measure(
+                asks.codes(guessed, -1000), holds=b'"success":false', seconds=SLICE
+            )
             if number:  # the first warms up
                 for name, sample, other in (
                     (FLOOR, beside, beside),
@@ -117,7 +112,7 @@ def measure(made: Stage) -> list[Figure]:
     return [line for name, one in figures.items() for line in one.table(name)]
 
 
-class _Turns:
+class Turns:
     """Goes round all devices; each shows another code when its turn comes again, half a minute on.
 
     Wrong codes are few enough for each that nobody has to wait.
@@ -132,6 +127,23 @@ class _Turns:
             yield self._devices[self._next]
 
 
+class Asks:
+    """Makes requests that have a backend's users judged."""
+
+    def __init__(self, made: Stage) -> None:
+        domain = made.demo["organization"]["domain"]
+        self._place = f"/api/v2/org/{domain}/totp-challenge/validation"
+        self._headers = {"Authorization": _bearer(made), "Content-Type": "application/json"}
+        self._host = f"localhost:{made.port}"
+
+    def codes(self, devices: Iterable[Device], off: int = 0) -> Iterator[bytes]:
+        """Yield a request for each device, with its code so many steps of time away."""
+        for one in devices:
+            body = json.dumps({"code": floor.code(one.secret, floor.step_now() + off)}).encode()
+            place = f"{self._place}/{one.user_id}"
+            yield request("POST", place, self._host, self._headers, body)
+
+
 def _bearer(made: Stage) -> str:
     key = made.demo["api_key"]
     fields = {name: key[name] for name in ("client_id", "client_secret")}
@@ -141,7 +153,7 @@ def _bearer(made: Stage) -> str:
     return f"Bearer {json.loads(reply.body)['access_token']}"
 
 
-def _enroll(made: Stage, number: int) -> list[Device]:
+def enroll(made: Setting, number: int) -> list[Device]:
     """Write so many users with an app each, as if they had enrolled an hour ago."""
     wired, now = made.wired, SystemClock().now()
     vault = Vault(parse_keys(wired.config.encryption_keys.get_secret_value()))

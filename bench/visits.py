@@ -44,6 +44,11 @@ class Visit:
         self._id = self._start = self._page = self._csrf = self._result = ""
         self._cookies: dict[str, str] = {}
 
+    @classmethod
+    def of(cls, made: Stage, user_id: str) -> Visit:
+        """Return the visit of a user whose app is not known here."""
+        return cls(made, Person(user_id, b""))
+
     def open(self) -> Call:
         """Ask, as the application."""
         return self._from_application(

@@ -10,6 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 NAMED = "GATEHOUSE_TEST_CHROMIUM"
+FLAGS = [
+    "--no-sandbox",  # root, as in CI, has no other choice
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 _COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _MAC_APPS = ("Google Chrome", "Chromium")

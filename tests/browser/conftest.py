@@ -35,23 +35,13 @@ from tests.conftest import (
 )
 from tests.ports import free_port
 
-FLAGS = [
-    "--no-sandbox",  # root, as in CI, has no other choice
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 
 @pytest.fixture(scope="session")
 def chrome() -> Iterator[Browser]:
     path = chromium.find()
     assert path, "no Chromium was found; type: make test"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
         yield browser
         browser.close()
 

@@ -18,6 +18,7 @@ from app.services.audit import OPERATOR
 from tests import actors
 from tests.browser.conftest import Stage
 from tests.browser.test_admin import enters
+from tests.browser.weights import Scale
 from tests.conftest import Harbor, InProcess
 from tests.web.admin.furniture import addresses, furnish, trusted_browser
 from tests.web.gateway.test_recovery import enrolls as enrolls_with_codes
@@ -62,8 +63,9 @@ def test_no_page_of_the_admin_area_does_what_its_policy_forbids(stage: Stage) ->
     assert unseen(stage, "admin") == set()
 
 
-def test_no_hosted_page_does_what_its_policy_forbids(stage: Stage) -> None:
+def test_every_hosted_page_is_light_and_does_nothing_that_its_policy_forbids(stage: Stage) -> None:
     harbor, page = inside(stage), stage.opens_browser()
+    scale, heavy = Scale(page), {}
     for browser, *names in visits(harbor):
         page.context.clear_cookies()
         cookies = [
@@ -72,7 +74,12 @@ def test_no_hosted_page_does_what_its_policy_forbids(stage: Stage) -> None:
         ]
         page.context.add_cookies(cookies)  # type: ignore[arg-type]
         for name in names:
+            scale.empty()
             page.goto(harbor.base_url + (name if name[0] == "/" else browser.address(name)))
+            if not scale.weight.light:
+                heavy[name] = scale.weight
+    assert heavy == {}
+    assert scale.weight.size > 0
     assert unseen(stage) == set()
 
 

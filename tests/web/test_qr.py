@@ -26,9 +26,12 @@ def drawn(code: QrCode) -> Image.Image:
     width, path = code.path()
     picture = Image.new("L", (width * SCALE, width * SCALE), 255)
     pen = ImageDraw.Draw(picture)
-    for x, y, run in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\d+z", path):
-        left, top = int(x) * SCALE, int(y) * SCALE
-        pen.rectangle((left, top, left + int(run) * SCALE - 1, top + SCALE - 1), fill=0)
+    for line in path.split("M")[1:]:
+        x, y = map(float, re.match(r"(\d+) (\d+\.5)", line).groups())  # type: ignore[union-attr]
+        for gap, run in re.findall(r"(?:m(\d+) 0)?h(\d+)", line):
+            left, top = (x + int(gap or 0)) * SCALE, (y - 0.5) * SCALE
+            x += int(gap or 0) + int(run)
+            pen.rectangle((left, top, x * SCALE - 1, top + SCALE - 1), fill=0)
     return picture
 
 

@@ -27,13 +27,13 @@ class QrCode:
         self._code = segno.make(text, error="m", micro=False, boost_error=False, mask=_MASK)
 
     def path(self) -> tuple[int, str]:
-        """Return its width in modules and the `d` of one SVG path, quiet zone included."""
+        """Return its width in modules, quiet zone included, and the `d` of one SVG path.
+
+        The path is to be stroked, with the width of 1 that is SVG's own: that takes half the bytes
+        of what would be filled.
+        """
         rows = self._code.matrix
-        path = "".join(
-            f"M{start + _BORDER} {y}h{end - start}v1h-{end - start}z"
-            for y, row in enumerate(rows, _BORDER)
-            for start, end in _runs(row)
-        )
+        path = "".join(_line(row, y) for y, row in enumerate(rows, _BORDER))
         return len(rows) + 2 * _BORDER, path
 
     def png(self) -> str:
@@ -47,8 +47,18 @@ class QrCode:
         width, path = self.path()
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {width}">'
-            f'<path fill="#fff" d="M0 0h{width}v{width}H0z"/><path d="{path}"/></svg>'
+            f'<path fill="#fff" d="M0 0h{width}v{width}H0z"/><path stroke="#000" d="{path}"/></svg>'
         )
+
+
+def _line(row: bytearray, y: int) -> str:
+    """Return one row: where it begins, and then by turns what is dark and what is light."""
+    parts, at = [], None
+    for start, end in _runs(row):
+        gap = f"M{start + _BORDER} {y}.5" if at is None else f"m{start - at} 0"
+        parts.append(f"{gap}h{end - start}")
+        at = end
+    return "".join(parts)
 
 
 def _runs(row: bytearray) -> Iterator[tuple[int, int]]:
