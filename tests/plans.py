@@ -90,8 +90,10 @@ def _aliases(statement: str, tables: set[str]) -> dict[str, str]:
 def _postgresql_scans(
     connection: sa.Connection, statement: str, parameters: Any, partial: set[str]
 ) -> Iterator[str]:
-    plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar()
-    plans = json.loads(plan) if isinstance(plan, str) else plan
+    plan: Any = connection.exec_driver_sql(
+        f"EXPLAIN (FORMAT JSON) {statement}", parameters
+    ).scalar()
+    plans: Any = json.loads(plan) if isinstance(plan, str) else plan
     for node in _nodes(plans[0]["Plan"]):
         kind, index = node["Node Type"], node.get("Index Name", "")
         if kind == "Seq Scan":
