@@ -1,8 +1,13 @@
 # `make` alone prints what there is. GNU Make 3.81, which macOS has, is enough.
 
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
 # Always measured, so that `make check` runs the very command that `make test` runs.
-PYTEST := $(BIN)/python -m pytest --cov --cov-report=
+MEASURED := $(PYTEST) --cov --cov-report= --numprocesses=auto -m "not browser"
+# Files stay whole, since a worker keeps an application for each address that it serves.
+BROWSER := $(PYTEST) --numprocesses=2 --dist=loadfile -m browser
+# Tests start hundreds of processes, which shall not compile everything anew.
+export PYTHONDONTWRITEBYTECODE =
 UPGRADE ?=
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header $(if $(UPGRADE),--upgrade)
@@ -29,13 +34,13 @@ run: setup ## Prepare the database if needed, and serve
 
 test: setup-dev ## Run every test, on both databases where SQL is the point (tests/selection.py)
 	@deploy/setup.sh browser
-	$(PYTEST) --quick --numprocesses=auto -m "not browser"
-	$(PYTEST) --quick --cov-append -m browser
+	$(MEASURED) --quick
+	$(BROWSER) --quick
 
 test-all: setup-dev ## Run every test on both databases
 	@deploy/setup.sh browser
-	$(PYTEST) --numprocesses=auto -m "not browser"
-	$(PYTEST) --cov-append -m browser
+	$(MEASURED)
+	$(BROWSER)
 
 soak: setup-dev ## Run the long form of each test that has one, on both databases
 	$(BIN)/python -m pytest --soak -m soak

@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -46,8 +46,9 @@ from app.web.support.forms import cookie_name
 from app.wiring import Services, wire
 from tests import actors
 from tests.databases import Kept, PostgresDatabase, SqliteFile, administer, quick_folder
+from tests.measuring import MEASURES_OTHERS, spare_libraries
 from tests.ports import free_port
-from tests.selection import twins_to_skip
+from tests.selection import is_measured, twins_to_skip
 
 if TYPE_CHECKING:
     from tests.providers.servers import Authority
@@ -85,6 +86,8 @@ class RunningClock(FixedClock):
 
 # Which tests, and where
 
+_MEASURED = pytest.StashKey[bool]()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="see tests/selection.py")
@@ -96,6 +99,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         skipped = twins_to_skip(items)
         config.hook.pytest_deselected(items=list(skipped))
         items[:] = [item for item in items if item not in skipped]
+    run = {item.nodeid for item in items}
+    for item in items:
+        item.stash[_MEASURED] = is_measured(item, run)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.pluginmanager.hasplugin("_cov"):
+        spare_libraries()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure what this test does, and what the processes do that it starts, or not."""
+    measuring = item.config.pluginmanager.getplugin("_cov")
+    controller = getattr(measuring, "cov_controller", None)
+    if controller is None or item.stash[_MEASURED]:
+        return (yield)
+    controller.pause()
+    to_others = os.environ.pop(MEASURES_OTHERS, None)
+    try:
+        return (yield)
+    finally:
+        if to_others is not None:
+            os.environ[MEASURES_OTHERS] = to_others
+        controller.resume()
 
 
 @pytest.fixture(scope="session")
@@ -699,18 +727,23 @@ def serving(
     *more: str,
     command: Sequence[str | Path] = (GATEHOUSE,),
     keeps: Collection[int] = (),
+    measured: bool = True,
 ) -> Iterator[Server]:
     """Run two worker processes at the address in the settings, with the machine's clock.
 
     Args:
         command: how `gatehouse` is started.
         keeps: open files that are handed down.
+        measured: whether their branches may be measured, which makes them half as fast.
     """
     port = urlsplit(config.base_url).port or 80
+    environment = environment_of(config)
+    if not measured:
+        environment.pop(MEASURES_OTHERS, None)
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [*command, "serve", "--bind", f"127.0.0.1:{port}", "--workers", "2", *more],
-            env=environment_of(config),
+            env=environment,
             stderr=stream,
             cwd=ROOT,
             pass_fds=keeps,
@@ -747,7 +780,7 @@ def kept_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
             # All tests together come from one address; its limit is shown elsewhere.
             settings = {"base_url": f"http://localhost:{port}", "address_limit": "9999 per second"}
             config, log = make_config(database_url, folder, **settings), folder / f"{port}.log"
-            return running.enter_context(serving(config, log, "--no-worker"))
+            return running.enter_context(serving(config, log, "--no-worker", measured=False))
 
         yield on
 
@@ -774,7 +807,8 @@ def kept_tls_servers(
             }
             config, log = make_config(database_url, folder, **settings), folder / f"{port}.log"
             files = ("--certfile", str(certificate), "--keyfile", str(key))
-            return running.enter_context(serving(config, log, "--no-worker", *files))
+            server = serving(config, log, "--no-worker", *files, measured=False)
+            return running.enter_context(server)
 
         yield on
 

@@ -1,16 +1,19 @@
-"""Which tests a quick run does on both databases, and which it does on one.
+"""Which tests a quick run does on both databases, which it does on one, and which it measures.
 
 What a page says or a form takes doesn't depend on the database below it. So of such a test the
 quick run does one of the two twins, picked by a hash of its name: half of each file's tests meet
 SQLite, the others PostgreSQL, and always the same. Both twins run where SQL, locks or the schema
 are the point.
+
+Where both twins run, the branches of `app` are measured by the one on SQLite; nor are they where
+real processes race or break, since all that those do is measured elsewhere.
 """
 
 from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import pytest
 
@@ -35,6 +38,16 @@ def twins_to_skip(tests: Iterable[pytest.Item]) -> set[pytest.Item]:
         for name, pair in twins.items()
         if len(pair) == len(DATABASES)
     }
+
+
+def is_measured(test: pytest.Item, run: Collection[str]) -> bool:
+    """Tell whether a test is one that branches are measured by.
+
+    Args:
+        run: the ids of all tests that run.
+    """
+    twin = test.nodeid.replace("postgresql", "sqlite")
+    return not any(test.iter_markers("soak")) and (twin == test.nodeid or twin not in run)
 
 
 def _needs_both(test: pytest.Item) -> bool:
