@@ -18,6 +18,22 @@ BY_ITSELF: dict[str, dict[str, Any]] = {
     "sqlite": {"begins": False},
     "postgresql": {"isolation_level": "AUTOCOMMIT"},
 }
+_GIVES_UP: dict[str, int] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds
+}
+"""When a connection to PostgreSQL counts as broken, if nothing at all comes back: by itself, TCP
+takes a quarter of an hour, or two. Seconds, but for the last; an address may say otherwise."""
+_IS_GIVEN_UP = """
+SELECT set_config(name, value, false)
+FROM (VALUES ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'),
+             ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '10s')) AS wanted (name, value)
+JOIN pg_settings USING (name)
+"""
+"""The same for the server's end, so that it lets go of what a lost client has locked."""
 _LOCK_SECONDS = 30
 """How long one writer on SQLite waits for another."""
 
@@ -32,8 +48,17 @@ def opened(url: str) -> sa.Engine:
         event.listen(engine, "begin", _begin_sqlite)
         event.listen(engine, "handle_error", _give_up_connections)
     else:
+        event.listen(engine, "connect", _be_given_up)
         event.listen(engine, "checkout", _refuse_closed)
     return engine
+
+
+def is_away(error: Exception) -> bool:
+    """Tell whether an error says that PostgreSQL can't be reached, or has hung up."""
+    if not isinstance(error, sa.exc.DBAPIError):
+        return False
+    # Who was never answered has no code of an error to tell.
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", "") is None
 
 
 def _count_error(context: sa.engine.ExceptionContext) -> None:
@@ -46,7 +71,14 @@ def _count_error(context: sa.engine.ExceptionContext) -> None:
 def _pool(url: str) -> dict[str, Any]:
     if sa.make_url(url).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": _LOCK_SECONDS}}
-    return {"pool_size": 8, "max_overflow": 8}
+    said = sa.make_url(url).query
+    gives_up = {name: value for name, value in _GIVES_UP.items() if name not in said}
+    return {"pool_size": 8, "max_overflow": 8, "connect_args": gives_up}
+
+
+def _be_given_up(connection: Any, _record: object) -> None:
+    connection.execute(_IS_GIVEN_UP)
+    connection.commit()
 
 
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 import threading
 import uuid
@@ -10,12 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from app.db import Database, keep_even_if_undone, lock, once_kept, touched_one
+from app.engines import is_away
 from app.models import Environment, Event, Organization, User
 from tests.conftest import ONE_DATABASE, PATIENCE
 
@@ -271,6 +274,36 @@ def test_no_error_shows_what_was_written(database: Database) -> None:
 
 def vars_of(row: Organization) -> dict[str, object]:
     return {name: value for name, value in vars(row).items() if not name.startswith("_")}
+
+
+# PostgreSQL alone
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_connection_over_the_network_gives_up_on_a_host_that_is_gone(database: Database) -> None:
+    """What that does when packets are dropped, also at the server's end: `bench/hosts.py`."""
+    with database.engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        given = driver.info.get_parameters()
+    assert {name: given.get(name) for name in GIVES_UP} == GIVES_UP
+
+
+def test_whoever_connects_to_a_silent_host_waits_as_long_as_the_address_says() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never says a word
+        port = silent.getsockname()[1]
+        url = f"postgresql+psycopg://nobody@127.0.0.1:{port}/nothing?connect_timeout=2"
+        with pytest.raises(sa.exc.OperationalError, match="timeout") as refused:
+            Database(url).engine.connect()
+    assert is_away(refused.value)
+
+
+GIVES_UP = {
+    "connect_timeout": "5",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
 
 
 # SQLite alone

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from app import create_app
 from app.config import Config
 from app.models import Event
+from tests.actors import Reply
 from tests.conftest import Harbor, InProcess, make_config
 
 HOSTS = ["localhost", "10.0.0.7", "10.0.0.7:8000", "[::1]:8000", "evil.example", "a_b.internal"]
@@ -91,6 +92,8 @@ def test_without_its_database_it_is_alive_and_not_ready(tmp_path: Path, url: str
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_database_that_goes_away_and_comes_back_is_noticed(harbor: Harbor) -> None:
     assert harbor.wire.request("GET", "/readyz").status == 200
+    assert harbor.backend.token  # asked for as long as it can be given
+    visit = harbor.notes.opens(harbor.ada)["url"]
     url = harbor.services.database.engine.url
     name = url.database
     server = sa.create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
@@ -101,6 +104,15 @@ def test_a_database_that_goes_away_and_comes_back_is_noticed(harbor: Harbor) -> 
         gone = harbor.wire.request("GET", "/readyz")
         assert (gone.status, gone.json["database"]) == (503, "unreachable")
         assert harbor.wire.request("GET", "/healthz").status == 200
+        _sends_elsewhere(harbor.backend.calls("GET", "/organizations"), "internal_error")
+        _sends_elsewhere(harbor.browser().goes_to(visit), "The fault is ours")
         connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     server.dispose()
     assert harbor.wire.request("GET", "/readyz").status == 200
+    assert harbor.backend.calls("GET", "/organizations").status == 200
+
+
+def _sends_elsewhere(reply: Reply, why: str) -> None:
+    """A proxy with another host behind it may ask that one."""
+    assert (reply.status, reply.headers["retry-after"]) == (504, "5"), reply.text
+    assert why in reply.text

@@ -57,7 +57,10 @@ ERRORS: dict[str, ErrorType] = {
         422, "This Idempotency-Key came with another body within the last 24 hours."
     ),
     "internal_error": ErrorType(
-        500, "The fault is ours; nothing was changed, and the request can be repeated."
+        500,
+        "The fault is ours; nothing was changed, and the request can be repeated; with status 504 "
+        "the database can't be reached, and only if it got lost on the way a change may be kept.",
+        also=504,
     ),
     "invalid_request": ErrorType(
         422,

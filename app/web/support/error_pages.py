@@ -22,6 +22,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from app.config import Config
+from app.engines import is_away
 from app.errors import Refusal
 from app.web.support import services
 
@@ -40,6 +41,9 @@ _CODES = {
     500: "internal_error",
 }
 
+
+_AWAY_SECONDS = 5
+"""After which a request may be repeated that found no database."""
 
 Teller = Callable[[str, str, int, datetime | None], Response]
 _TELLERS = "gatehouse error tellers"
@@ -98,7 +102,11 @@ def _explain(error: HTTPException) -> ResponseReturnValue:
 
 def _surprise(error: Exception) -> ResponseReturnValue:
     _log.error("unexpected error", exc_info=error)
-    return _tell("internal_error", "The fault is ours. Repeat the request later.", 500)
+    told = _tell("internal_error", "The fault is ours. Repeat the request later.", 500)
+    if is_away(error):  # nothing else gets this status: a proxy may take it for a sign of the host
+        told.status_code = 504
+        told.headers["Retry-After"] = str(_AWAY_SECONDS)
+    return told
 
 
 def _tell(
