@@ -20,6 +20,7 @@ from time import monotonic
 import admin
 import contention
 import enrollment
+import hosts
 import messages
 import pages
 import results
@@ -39,6 +40,7 @@ PARTS = (
     Part(6, "pages", "Hosted pages", pages.measure, short=True),
     Part(7, "admin", "Admin area", on_stage(admin.measure)),
     Part(8, "start", "Start and memory", start.measure),
+    Part(9, "hosts", "Several hosts", hosts.measure, kinds=("postgresql",)),
 )
 """In the order of the table."""
 

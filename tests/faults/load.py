@@ -100,8 +100,7 @@ class Load:
         self.harbor.backend.token  # noqa: B018 (asked for once, before anything breaks)
 
     def __enter__(self) -> Load:
-        acts = [self._sign_in] * SIGNERS + [self._create, self._guess]
-        self._threads = [Thread(target=self._repeat, args=(act,), daemon=True) for act in acts]
+        self._threads = [Thread(target=self._repeat, args=(act,), daemon=True) for act in self.acts]
         for thread in self._threads:
             thread.start()
         return self
@@ -135,6 +134,11 @@ class Load:
         return {name: len(getattr(self, name)) for name in names}
 
     # What it does
+
+    @property
+    def acts(self) -> list[Callable[[], None]]:
+        """What is done over and over, each by a thread."""
+        return [self._sign_in] * SIGNERS + [self._create, self._guess]
 
     def _repeat(self, act: Callable[[], None]) -> None:
         while not self._stopped.is_set():
