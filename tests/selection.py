@@ -21,6 +21,8 @@ DATABASES = ("sqlite", "postgresql")
 MARK = "both_databases"
 """Marks files where SQL, locks or the schema are the point."""
 _PLACES = ("tests/services/", "tests/test_db.py", "tests/test_migrations.py")
+_COMMANDS = "tests/cli/"
+"""They share a process, which is measured from its start or never: tests/cli/warm.py."""
 _FIXTURES = {"server", "live_harbor", "tls_server", "empty_database_url"}
 """Several processes that meet in the database, and a database without a schema."""
 _PARAMETER = re.compile(rf"(?<=[\[-])({'|'.join(DATABASES)})(?=[\]-])")
@@ -46,8 +48,10 @@ def is_measured(test: pytest.Item, run: Collection[str]) -> bool:
     Args:
         run: the ids of all tests that run.
     """
+    if any(test.iter_markers("soak")):
+        return False
     twin = test.nodeid.replace("postgresql", "sqlite")
-    return not any(test.iter_markers("soak")) and (twin == test.nodeid or twin not in run)
+    return twin == test.nodeid or twin not in run or test.nodeid.startswith(_COMMANDS)
 
 
 def _needs_both(test: pytest.Item) -> bool:

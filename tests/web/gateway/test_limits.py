@@ -90,7 +90,7 @@ def test_success_starts_the_count_anew(harbor: Harbor) -> None:
 def test_new_sessions_from_new_addresses_do_not_reset_the_count(harbor: Harbor) -> None:
     phone = harbor.enrolls()
     code = wrong_code(harbor, phone)
-    for _ in range(30):
+    for _ in range(12):
         guesses(harbor, code, 4)
     assert counts(harbor)[0] == 5, "the wait begins with the fifth failure and is not charged"
 
