@@ -14,6 +14,7 @@ def test_it_earns_what_a_mailbox_proves_and_no_more() -> None:
 
 
 def test_a_code_may_have_as_many_digits_as_the_organization_set() -> None:
+    assert len(EMAIL.new_code()) == 6
     for digits in range(6, 11):
         code = EMAIL.new_code(digits)
         assert len(code) == digits
