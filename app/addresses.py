@@ -46,6 +46,11 @@ class Target:
     path: str = field(repr=False)
 
     @property
+    def place(self) -> tuple[str, str, int]:
+        """Where a connection leads."""
+        return self.scheme, self.host, self.port
+
+    @property
     def authority(self) -> str:
         """The host and port as the Host header has them."""
         host = f"[{self.host}]" if ":" in self.host else self.host

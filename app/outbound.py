@@ -14,52 +14,20 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from app.addresses import NotAllowed, Target, host_name, is_public, target, unwrapped
 from app.deadlines import Deadline
+from app.exchanges import MOST_BYTES, Answer, Asking, CallFailed, failure
+from app.lines import Line, Lines, connect
 
 Network = IPv4Network | IPv6Network
 Resolve = Callable[[str, int], Sequence[str]]
 
-MOST_BYTES = 64 * 1024
-"""Of an answer's body."""
 CHECK_SECONDS = 5.0
-
-
-class CallFailed(Exception):
-    """A call that got no answer.
-
-    Args:
-        code: `timeout`, `unresolvable`, `unreachable`, `certificate`, `answer_too_large` or
-            `malformed_request`.
-        detail: one sentence for an administrator.
-        said: everything was said, so the other side may have acted on it.
-    """
-
-    def __init__(self, code: str, detail: str, *, said: bool = False) -> None:
-        super().__init__(f"{code}: {detail}")
-        self.code = code
-        self.detail = detail
-        self.said = said
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a server answered.
-
-    Attributes:
-        headers: names in lower case.
-        body: whole, or b"" if it was not asked for.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
@@ -78,6 +46,8 @@ class Outbound:
     Args:
         networks: private ones that may be called all the same, also without TLS.
         ca_file: certificates (PEM) that are trusted beside those of the system.
+        keeps: whether a connection over which an answer was read is kept for the next request, a
+            moment at most.
         resolve: another way to look names up (tests).
     """
 
@@ -86,10 +56,13 @@ class Outbound:
         networks: Sequence[Network] = (),
         *,
         ca_file: Path | None = None,
+        keeps: bool = False,
         resolve: Resolve = resolve,
     ) -> None:
         self._networks = tuple(networks)
         self._ca_file = ca_file
+        self._keeps = keeps
+        self._lines = Lines()
         self._resolve = resolve
 
     @cached_property
@@ -138,7 +111,7 @@ class Outbound:
             OSError: it can't be reached; `failure` says why.
         """
         addresses = self._addresses(host_name(host), port, deadline, encrypted=encrypted)
-        with _connected(addresses, port, deadline) as line, deadline.guarding(line):
+        with connect(addresses, port, deadline) as line, deadline.guarding(line):
             yield line
 
     def request(
@@ -161,19 +134,47 @@ class Outbound:
             NotAllowed: the address may not be called.
             CallFailed: there is no answer.
         """
-        called, deadline, said = target(url), Deadline(seconds), False
-        encrypted = called.scheme == "https"
+        called, keeps = target(url), self._keeps and most_bytes > 0
+        asking = Asking(called, method, headers, body, most_bytes, Deadline(seconds), keeps)
         try:
-            with (
-                self.line(called.host, called.port, deadline, encrypted=encrypted) as line,
-                self.secured(line, called.host) if encrypted else nullcontext(line) as spoken,
-            ):
-                connection = _Pinned(called, spoken)
-                connection.ask(method, headers, body)
-                said = True
-                return _read(connection.getresponse(), most_bytes, deadline)
+            return self._asked(asking)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise failure(error, deadline, said=said) from None
+            raise failure(error, asking.deadline, said=asking.said) from None
+
+    def _asked(self, asking: Asking) -> Answer:
+        """Ask over a connection that was kept, if there is one that works, or else a new one."""
+        if asking.keeps and (kept := self._lines.take(asking.called.place)):
+            try:
+                return self._over(kept, asking)
+            except OSError:
+                if asking.said or asking.deadline.over:
+                    raise
+        return self._over(self._opened(asking.called, asking.deadline), asking)
+
+    def _over(self, line: Line, asking: Asking) -> Answer:
+        keeps = False
+        try:
+            with asking.deadline.guarding(line.socket):
+                answer, keeps = asking.over(line.socket)
+            return answer
+        finally:
+            if keeps:
+                self._lines.keep(line)
+            else:
+                line.socket.close()
+
+    def _opened(self, called: Target, deadline: Deadline) -> Line:
+        encrypted = called.scheme == "https"
+        addresses = self._addresses(called.host, called.port, deadline, encrypted=encrypted)
+        spoken = connect(addresses, called.port, deadline)
+        try:
+            with deadline.guarding(spoken):
+                if encrypted:
+                    spoken = self.tls.wrap_socket(spoken, server_hostname=called.host)
+        except BaseException:
+            spoken.close()
+            raise
+        return Line(place=called.place, socket=spoken)
 
     @contextmanager
     def secured(self, line: socket.socket, host: str) -> Iterator[ssl.SSLSocket]:
@@ -218,73 +219,3 @@ class Outbound:
         if not found:
             raise CallFailed("unresolvable", "Its name is unknown.")
         return found
-
-
-@contextmanager
-def _connected(addresses: Sequence[str], port: int, deadline: Deadline) -> Iterator[socket.socket]:
-    """Connect to the first address that can be reached, without looking anything up."""
-    problem: OSError = OSError()
-    for tried, address in enumerate(addresses):
-        # One that swallows everything leaves time for the others.
-        seconds = deadline.left / (len(addresses) - tried)
-        try:
-            line = socket.create_connection((address, port), timeout=seconds)
-        except OSError as error:
-            problem = error
-            continue
-        with line:
-            line.settimeout(deadline.left)
-            yield line
-            return
-    raise problem
-
-
-class _Pinned(http.client.HTTPConnection):
-    """Speaks HTTP over a connection that is there already, and opens none by itself."""
-
-    auto_open = 0
-
-    def __init__(self, called: Target, line: socket.socket) -> None:
-        super().__init__(called.host, called.port)
-        self._called = called
-        self.sock = line
-
-    def ask(self, method: str, headers: Mapping[str, str], body: bytes) -> None:
-        own = {
-            "Host": self._called.authority,
-            "Accept-Encoding": "identity",
-            "Connection": "close",
-            "User-Agent": "Gatehouse",
-        }
-        self.request(method, self._called.path, body, {**own, **headers})
-
-
-def _read(response: http.client.HTTPResponse, most: int, deadline: Deadline) -> Answer:
-    """Read an answer to its end, which must be there in time and in size.
-
-    Raises:
-        CallFailed: it is not.
-    """
-    with response:
-        body = response.read(most + 1) if most else b""
-        if most and (deadline.over or response.length) and len(body) <= most:
-            raise http.client.IncompleteRead(b"")
-    if len(body) > most:
-        raise CallFailed("answer_too_large", f"It answered more than {most} bytes.", said=True)
-    headers = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(status=response.status, headers=headers, body=body)
-
-
-def failure(error: Exception, deadline: Deadline, *, said: bool) -> CallFailed:
-    """Return what to tell of an error of the network."""
-    if deadline.over or isinstance(error, TimeoutError):
-        return CallFailed("timeout", "It did not answer in time.", said=said)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return CallFailed("certificate", f"Its certificate is refused: {error.verify_message}.")
-    if isinstance(error, ssl.SSLError):
-        return CallFailed("unreachable", "It does not speak TLS as it should.", said=said)
-    if isinstance(error, ValueError):
-        return CallFailed("malformed_request", "A header holds what HTTP can't carry.")
-    if said:
-        return CallFailed("unreachable", "It hung up without a whole answer.", said=True)
-    return CallFailed("unreachable", "It can't be reached.")

@@ -13,7 +13,8 @@ from app.addresses import NotAllowed
 from app.checks.findings import Finding, fine, problem, skipped, warning
 from app.config import Config
 from app.deadlines import Deadline
-from app.outbound import CallFailed, Outbound, failure
+from app.exchanges import CallFailed, failure
+from app.outbound import Outbound
 from app.wiring import Services
 
 SECONDS = 10.0

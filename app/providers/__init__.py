@@ -23,7 +23,7 @@ def providers(config: Config, clock: Clock) -> dict[str, Provider]:
         config: says where vendors are, and which private networks may be called.
         clock: for what is signed with the time.
     """
-    outbound = Outbound(config.outbound_networks, ca_file=config.ca_file)
+    outbound = Outbound(config.outbound_networks, ca_file=config.ca_file, keeps=True)
     host = config.host.partition(":")[0] if "[" not in config.host else "localhost"
     known: list[Provider] = [
         Smtp(outbound, host),

@@ -14,7 +14,8 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookV
 from app.addresses import NotAllowed
 from app.clock import Clock
 from app.errors import Invalid
-from app.outbound import CallFailed, Outbound
+from app.exchanges import CallFailed
+from app.outbound import Outbound
 from app.providers import http_body
 from app.providers.base import (
     CHANNELS,

@@ -17,7 +17,8 @@ from io import BufferedReader
 from app.addresses import NotAllowed
 from app.deadlines import Deadline
 from app.errors import Invalid
-from app.outbound import CallFailed, Outbound, failure
+from app.exchanges import CallFailed, failure
+from app.outbound import Outbound
 from app.providers.base import Account, Callback, DeliveryError, Outgoing, Report, Sent, Setting
 from app.providers.words import (
     delivery_error,

@@ -17,7 +17,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from app.addresses import NotAllowed
 from app.errors import Invalid
-from app.outbound import Answer, CallFailed, Outbound
+from app.exchanges import Answer, CallFailed
+from app.outbound import Outbound
 from app.providers.base import (
     Account,
     Callback,

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from app import jose
 from app.addresses import NotAllowed
+from app.exchanges import Answer, CallFailed
 from app.models import EntraConnection, KeyUse
-from app.outbound import Answer, CallFailed
 from app.services.entra_clouds import addresses
 from app.services.entra_connections import EntraConnections
 from app.services.entra_keys import MOST_BYTES, SECONDS, Calls, EntraKeys, KeysUnavailable

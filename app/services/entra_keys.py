@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from app import jose
 from app.addresses import NotAllowed
 from app.clock import Clock
+from app.exchanges import Answer, CallFailed
 from app.models import EntraCloud, EntraConnection
-from app.outbound import Answer, CallFailed
 from app.services.entra_clouds import addresses
 
 Keys = list[dict[str, Any]]

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from app.addresses import NotAllowed
 from app.clock import Clock
 from app.db import Database, touched_one
+from app.exchanges import CallFailed
 from app.models import DeliveryStatus, Webhook, WebhookDelivery
-from app.outbound import CallFailed, Outbound
+from app.outbound import Outbound
 from app.services.webhook_claims import Claim, followers, mine
 from app.services.webhook_log import Try, with_try
 from app.services.webhook_outages import GONE, WebhookOutages

@@ -94,6 +94,8 @@ class Web:
     headers: dict[str, str] = field(default_factory=dict)
     decides: Callable[[Came], int] | None = None
     """The status for each request, if it is not always the same."""
+    connections: int = 0
+    """So many were opened to it."""
 
     def answers(self, status: int, body: bytes | dict[str, Any] = b"{}", **headers: str) -> None:
         self.status, self.headers = status, headers
@@ -106,8 +108,12 @@ class Web:
 
 
 @contextlib.contextmanager
-def web(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[Web]:
+def web(
+    tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", *, keeps: bool = False
+) -> Iterator[Web]:
     class Serves(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1" if keeps else "HTTP/1.0"
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -134,6 +140,7 @@ def web(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[
 
         def get_request(self) -> Any:
             line, address = super().get_request()
+            made.connections += 1
             if not tls:
                 return line, address
             try:

@@ -12,7 +12,8 @@ from threading import Event
 import pytest
 
 from app.addresses import NotAllowed, host_name, is_public, target
-from app.outbound import Answer, CallFailed, Outbound
+from app.exchanges import Answer, CallFailed
+from app.outbound import Outbound
 from tests.actors import keep_secret
 from tests.providers.servers import LOOPBACK, Authority, Web, drips, floods, hangs, misbehaving, web
 

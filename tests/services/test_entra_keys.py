@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from app.addresses import NotAllowed
+from app.exchanges import Answer, CallFailed
 from app.models import EntraCloud
-from app.outbound import Answer, CallFailed
 from app.services.entra_clouds import addresses
 from app.services.entra_keys import EntraKeys
 from app.services.entra_requests import EntraRequests

@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from app.addresses import NotAllowed
+from app.exchanges import Answer, CallFailed
 from app.models import EntraAccount, EntraHint, Event, GatewaySession, Role
-from app.outbound import Answer, CallFailed
 from app.services.entra_checks import EntraChecks
 from app.services.entra_keys import EntraKeys
 from app.web.admin.claim_words import CONNECTION_CHECKS, ENTRA_CLAIMS
