@@ -1,28 +1,31 @@
 """Claims on messages: how any number of senders share the rows that wait.
 
-A claim is a conditional UPDATE of one row. It holds until a moment, by which it is also known: a
-sender that comes back later changes nothing, if another has the message by then.
+A claim is a conditional UPDATE of a row, made for many rows in one statement. It holds until a
+moment, by which it is also known: a sender that comes back later changes nothing, if another has
+the message by then.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import cast
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from app import metrics
 from app.clock import Clock
-from app.db import Database, touched_one
-from app.models import Message, MessageStatus, ProviderAccount
+from app.db import Database
+from app.models import Message, MessageStatus
 from app.models.message import WAITING
+from app.services.send_outcomes import Outcome, Outcomes
 from app.services.send_turns import Waiting
 
 HELD_FOR = timedelta(seconds=20)
 """So long a claim holds: one provider's time and as much again, for a slow machine or clock."""
+_MESSAGES = cast(sa.Table, Message.__table__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +45,16 @@ class Claim:
 
 
 class Claims:
-    """Finds, claims and changes the rows of messages, in one short transaction each."""
+    """Finds, claims and changes the rows of messages, in short transactions.
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    Args:
+        gathers: see `Outcomes`.
+    """
+
+    def __init__(self, database: Database, clock: Clock, gathers: Callable[[], bool]) -> None:
         self._database = database
         self._clock = clock
+        self._outcomes = Outcomes(database, gathers)
 
     def due(self, *, limit: int) -> list[Waiting]:
         """Return what could be sent now, the oldest of each organization first.
@@ -66,20 +74,20 @@ class Claims:
 
     def take(self, waiting: Sequence[Waiting]) -> dict[uuid.UUID, Claim]:
         """Claim these, as far as no other sender was faster, and return the claims by message."""
+        now = self._clock.now()
+        until = now + HELD_FOR
         with self._database.writing() as tx:
-            now = self._clock.now()
-            until = now + HELD_FOR
-            return {
-                row.id: Claim(
-                    message_id=row.id,
-                    until=until,
-                    tries=row.tries + 1,
-                    expires_at=row.expires_at,
-                    channel=row.channel,
-                )
-                for row in _nobody_s(tx, {one.id for one in waiting}, now)
-                if touched_one(tx, _take(row.id, now, until))
-            }
+            taken = tx.connection().execute(_take([one.id for one in waiting], now, until)).all()
+        return {
+            row.id: Claim(
+                message_id=row.id,
+                until=until,
+                tries=row.tries,
+                expires_at=row.expires_at,
+                channel=row.channel,
+            )
+            for row in taken
+        }
 
     def renew(self, claim: Claim, **values: object) -> Claim | None:
         """Hold a claim for longer, and write values down; None if another sender has the message.
@@ -109,15 +117,7 @@ class Claims:
         return True
 
     def _change(self, claim: Claim, values: dict[str, object]) -> bool:
-        mine = sa.update(Message).where(
-            Message.id == claim.message_id,
-            Message.status == MessageStatus.SENDING,
-            Message.due_at == claim.until,
-        )
-        with self._database.writing() as tx:
-            if account_id := values.get("provider_account_id"):
-                values["provider_account_id"] = tx.scalar(_still_there(account_id))
-            return touched_one(tx, mine.values(**values))
+        return self._outcomes.write(Outcome(claim.message_id, claim.until, values))
 
 
 def _in_turn(urgent: bool, now: datetime, limit: int) -> sa.Select[uuid.UUID, uuid.UUID, bool]:
@@ -139,25 +139,13 @@ def _in_turn(urgent: bool, now: datetime, limit: int) -> sa.Select[uuid.UUID, uu
     )
 
 
-def _nobody_s(
-    tx: Session, ids: Collection[uuid.UUID], now: datetime
-) -> Sequence[sa.Row[uuid.UUID, int, datetime | None, str]]:
-    """Lock those that are still due; what another one is at is passed over, not waited for."""
-    still = sa.select(Message.id, Message.tries, Message.expires_at, Message.channel).where(
-        Message.id.in_(ids), WAITING, Message.due_at <= now
-    )
-    return tx.execute(still.with_for_update(skip_locked=True)).all()
-
-
-def _take(message_id: uuid.UUID, now: datetime, until: datetime) -> sa.Update:
+def _take(ids: Collection[uuid.UUID], now: datetime, until: datetime) -> sa.Update:
+    """Claim those that are still due; what another one is at is passed over, not waited for."""
+    still = (_MESSAGES.c.id.in_(ids), WAITING, _MESSAGES.c.due_at <= now)
+    free = sa.select(_MESSAGES.c.id).where(*still).with_for_update(skip_locked=True)
     return (
-        sa.update(Message)
-        .where(Message.id == message_id, WAITING, Message.due_at <= now)
-        .values(status=MessageStatus.SENDING, due_at=until, tries=Message.tries + 1)
+        sa.update(_MESSAGES)
+        .where(*still, _MESSAGES.c.id.in_(free.correlate(None)))
+        .values(status=MessageStatus.SENDING, due_at=until, tries=_MESSAGES.c.tries + 1)
+        .returning(_MESSAGES.c.id, _MESSAGES.c.tries, _MESSAGES.c.expires_at, _MESSAGES.c.channel)
     )
-
-
-def _still_there(account_id: object) -> sa.Select[uuid.UUID]:
-    """Select an account's id and keep it from being removed; none if it is gone."""
-    there = sa.select(ProviderAccount.id).where(ProviderAccount.id == account_id)
-    return there.with_for_update(read=True, key_share=True)

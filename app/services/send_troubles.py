@@ -17,7 +17,7 @@ from app.services.channels import Channels
 from app.services.message_ranges import Way, along
 from app.services.method_settings import DUAL
 from app.services.provider_accounts import ProviderAccounts
-from app.services.sendings import EXPIRED, WITHDRAWN
+from app.services.send_jobs import EXPIRED, WITHDRAWN
 
 _LATELY = timedelta(days=1)
 _LEAST = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -39,7 +40,14 @@ class Turns:
         self._lanes: dict[bool, dict[uuid.UUID, deque[Waiting]]] = {True: {}, False: {}}
         self._of_organization: Counter[uuid.UUID] = Counter()
         self._notices = 0
+        self._took_at = 0.0
+        self._came_back = 0
         self._changed = threading.Condition()
+
+    @property
+    def on_way(self) -> int:
+        """How much is on its way."""
+        return self._of_organization.total()
 
     @property
     def is_empty(self) -> bool:
@@ -54,6 +62,16 @@ class Turns:
         with self._changed:
             self._lanes = lanes
 
+    def rest(self, *, seconds: float) -> None:
+        """Wait until so long after the last time something began, so that more begins at once.
+
+        It ends before, once a quarter of the hands came back, which would stand idle.
+        """
+        with self._changed:
+            left = self._took_at + seconds - time.monotonic()
+            if left > 0:
+                self._changed.wait_for(lambda: self._came_back >= self._hands // 4, left)
+
     def take(self, *, seconds: float) -> list[Waiting]:
         """Return what begins now, counted as on its way; each must be given back.
 
@@ -65,11 +83,14 @@ class Turns:
             if not taken and not self.is_empty:
                 self._changed.wait(seconds)
                 taken = self._take_all()
+            if taken:
+                self._took_at, self._came_back = time.monotonic(), 0
         return taken
 
     def give_back(self, waiting: Waiting) -> None:
         """Let a hand be free again."""
         with self._changed:
+            self._came_back += 1
             self._of_organization[waiting.organization_id] -= 1
             if not self._of_organization[waiting.organization_id]:
                 del self._of_organization[waiting.organization_id]

@@ -19,14 +19,17 @@ from app.config import Config
 from app.crypto import Vault
 from app.db import Database
 from app.logs import place_of
-from app.services.method_settings import MethodSettings
 from app.services.provider_accounts import ProviderAccounts
 from app.services.send_claims import Claim, Claims
+from app.services.send_jobs import Job, Jobs
 from app.services.send_turns import Turns, Waiting
 from app.services.sendings import Sendings
 
 _LOOK_EVERY = 0.5
 """Seconds after which what waits is looked up again, and a wait for a free hand ends."""
+
+_CLAIM_EVERY = 0.1
+"""Seconds from one claim to the next, while more falls due: many at once cost little each."""
 
 log = structlog.get_logger("gatehouse.sender")
 
@@ -40,15 +43,13 @@ class Sender:
         database: Database,
         clock: Clock,
         vault: Vault,
-        method_settings: MethodSettings,
         accounts: ProviderAccounts,
     ) -> None:
         self._stopped = threading.Event()
-        self._claims = Claims(database, clock)
-        self._sendings = Sendings(
-            config, database, clock, vault, method_settings, accounts, self._claims, self._stopped
-        )
         self._turns = Turns(config.sender_threads)
+        self._claims = Claims(database, clock, lambda: self._turns.on_way > 1)
+        jobs = Jobs(database, clock, vault, accounts)
+        self._sendings = Sendings(config, clock, jobs, self._claims, self._stopped)
         self._look_again = 0.0
         self._hands = ThreadPoolExecutor(self._turns.all_hands, thread_name_prefix="send")
 
@@ -57,6 +58,7 @@ class Sender:
 
         It returns before all of it is sent, so that one slow provider holds up nothing else.
         """
+        self._turns.rest(seconds=_CLAIM_EVERY)
         if self._turns.is_empty or time.monotonic() >= self._look_again:
             self._turns.offer(self._claims.due(limit=4 * self._turns.all_hands))
             self._look_again = time.monotonic() + _LOOK_EVERY
@@ -91,13 +93,14 @@ class Sender:
             for one in turns:
                 if one.id not in claims:
                     self._turns.give_back(one)
+        jobs = self._sendings.loaded(list(claims.values()))
         for one in turns:
             if one.id in claims:
-                self._hands.submit(self._carry, one, claims[one.id])
+                self._hands.submit(self._carry, one, claims[one.id], jobs.get(one.id))
 
-    def _carry(self, waiting: Waiting, claim: Claim) -> None:
+    def _carry(self, waiting: Waiting, claim: Claim, job: Job | str | None) -> None:
         try:
-            self._sendings.send(claim)
+            self._sendings.send(claim, job)
         except Exception as error:
             # The database, most likely: the claim runs out, and it is tried again.
             log.error("sending_failed", message=str(claim.message_id), problem=place_of(error))

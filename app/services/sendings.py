@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 
-import sqlalchemy as sa
 import structlog
-from sqlalchemy.orm import Session
 
 from app.clock import Clock
 from app.config import Config
-from app.crypto import Vault
-from app.db import Database
 from app.logs import place_of
-from app.models import (
-    Authenticator,
-    AuthenticatorStatus,
-    Challenge,
-    Message,
-    MessageStatus,
-    Organization,
-    User,
-)
+from app.models import MessageStatus
 from app.providers.base import DeliveryError, Outgoing, Sent
-from app.services.channels import settings_of
-from app.services.delivery import CODE
-from app.services.letters import Letter, opened
 from app.services.message_reports import reported_at
-from app.services.method_settings import MethodSettings
-from app.services.provider_accounts import Carrier, ProviderAccounts
+from app.services.provider_accounts import Carrier
 from app.services.send_attempts import Attempt, attempts_of, kept
 from app.services.send_claims import Claim, Claims
 from app.services.send_course import Course, named
+from app.services.send_jobs import BROKEN, EXPIRED, NO_PROVIDER, WITHDRAWN, Job, Jobs
 
 DEADLINE = timedelta(seconds=10)
 """So long one provider has to take a message."""
 _LONGEST_WAIT = timedelta(hours=1)
-NO_PROVIDER, EXPIRED, WITHDRAWN, BROKEN = "no_provider", "expired", "withdrawn", "internal_error"
 _WORDS = {
     NO_PROVIDER: "No provider carries this channel.",
     EXPIRED: "It was too old to be sent.",
@@ -47,16 +32,6 @@ _WORDS = {
 }
 
 log = structlog.get_logger("gatehouse.sender")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """A message with all that it takes to send it."""
-
-    message: Message
-    letter: Letter = field(repr=False)
-    carriers: list[Carrier]
-    sender: str | None
 
 
 class Sendings:
@@ -69,27 +44,36 @@ class Sendings:
     def __init__(
         self,
         config: Config,
-        database: Database,
         clock: Clock,
-        vault: Vault,
-        method_settings: MethodSettings,
-        accounts: ProviderAccounts,
+        jobs: Jobs,
         claims: Claims,
         stopped: threading.Event,
     ) -> None:
         self._config = config
-        self._database = database
         self._clock = clock
-        self._vault = vault
-        self._method_settings = method_settings
-        self._accounts = accounts
+        self._jobs = jobs
         self._claims = claims
         self._stopped = stopped
 
-    def send(self, claim: Claim) -> None:
-        """Send the message of a claim, or say in its row why not, and when again."""
+    def loaded(self, claims: Sequence[Claim]) -> dict[uuid.UUID, Job | str]:
+        """Return what is to be sent, or why it is not, of many messages at once.
+
+        Where one can't be loaded, none is: `send` does that for each, and so finds out which.
+        """
         try:
-            job = self._load(claim)
+            return self._jobs.load(claims)
+        except Exception as error:
+            log.warning("loaded_one_by_one", problem=place_of(error))
+            return {}
+
+    def send(self, claim: Claim, job: Job | str | None = None) -> None:
+        """Send the message of a claim, or say in its row why not, and when again.
+
+        Args:
+            job: as `loaded` a moment ago.
+        """
+        try:
+            job = job or self._jobs.load([claim])[claim.message_id]
         except Exception as error:
             log.error("sending_failed", message=str(claim.message_id), problem=place_of(error))
             self._again(claim, **_why(BROKEN))
@@ -101,27 +85,7 @@ class Sendings:
         else:
             self._try_each(claim, job)
 
-    def _load(self, claim: Claim) -> _Job | str:
-        """Return what is to be sent, or why it is not."""
-        with self._database.reading() as tx:
-            found = tx.execute(_with_withdrawal(claim)).one_or_none()
-            if found is None or found.is_withdrawn:
-                return WITHDRAWN
-            letter = opened(self._vault, found.Message)
-            if letter is None or self._is_late(claim):
-                return EXPIRED
-            return self._job(tx, found.Message, letter)
-
-    def _job(self, tx: Session, message: Message, letter: Letter) -> _Job:
-        channel = self._method_settings.row(tx, message.organization_id, message.channel)
-        return _Job(
-            message=message,
-            letter=letter,
-            carriers=self._accounts.carriers(tx, message.organization_id, message.channel),
-            sender=settings_of(channel).sender if channel else None,
-        )
-
-    def _try_each(self, claim: Claim, job: _Job) -> None:
+    def _try_each(self, claim: Claim, job: Job) -> None:
         """Hand it to the first who takes it."""
         course = Course(claim, job.message.doubts, attempts_of(job.message))
         for carrier in job.carriers:
@@ -145,7 +109,7 @@ class Sendings:
         if self._stopped.is_set():
             self._end(course.claim, MessageStatus.QUEUED, due_at=now, **course.last)
             return False
-        if self._is_late(course.claim):
+        if self._jobs.is_late(course.claim):
             self._end(course.claim, MessageStatus.FAILED, **(course.last or _why(EXPIRED)))
             return False
         if not course.failures and now + DEADLINE <= course.claim.until:
@@ -157,7 +121,7 @@ class Sendings:
         course.claim = renewed
         return True
 
-    def _hand_over(self, job: _Job, carrier: Carrier) -> Sent | DeliveryError:
+    def _hand_over(self, job: Job, carrier: Carrier) -> Sent | DeliveryError:
         message, row = job.message, carrier.row
         reports = row is not None and self._config.https
         outgoing = Outgoing(
@@ -200,7 +164,7 @@ class Sendings:
             sent_at=now,
         )
 
-    def _without_carrier(self, claim: Claim, job: _Job) -> None:
+    def _without_carrier(self, claim: Claim, job: Job) -> None:
         """A notice waits for a provider to be set up; a code would come too late."""
         if job.message.urgent:
             self._end(claim, MessageStatus.FAILED, **_why(NO_PROVIDER))
@@ -218,31 +182,6 @@ class Sendings:
     def _end(self, claim: Claim, status: MessageStatus, **values: object) -> None:
         if not self._claims.settle(claim, status, **values):
             _lost(claim)
-
-    def _is_late(self, claim: Claim) -> bool:
-        return claim.expires_at is not None and claim.expires_at <= self._clock.now()
-
-
-def _with_withdrawal(claim: Claim) -> sa.Select[Message, bool]:
-    """Select a message, and whether it is not to be sent any more, for all that was since."""
-    works = sa.and_(
-        Challenge.id.is_not(None),
-        Challenge.used_at.is_(None),
-        Authenticator.status != AuthenticatorStatus.REMOVED,
-    )
-    is_withdrawn = sa.or_(
-        Organization.deleted_at.is_not(None),
-        sa.and_(Message.urgent, User.suspended_at.is_not(None)),
-        sa.and_(Message.name == CODE, ~works),
-    )
-    return (
-        sa.select(Message, is_withdrawn.label("is_withdrawn"))
-        .join(Organization, Organization.id == Message.organization_id)
-        .outerjoin(User, User.id == Message.user_id)
-        .outerjoin(Challenge, Challenge.id == Message.challenge_id)
-        .outerjoin(Authenticator, Authenticator.id == Challenge.authenticator_id)
-        .where(Message.id == claim.message_id)
-    )
 
 
 def _lost(claim: Claim) -> None:

@@ -746,7 +746,7 @@ def test_a_message_shows_nothing_of_itself_where_it_is_passed_around(
     posted = office.code()
     claims = office.services.sender._claims
     [claim] = claims.take(claims.due(limit=1)).values()
-    job = office.services.sender._sendings._load(claim)
+    job = office.services.sender._sendings.loaded([claim])[claim.message_id]
     assert not isinstance(job, str)
     shown = repr(job) + repr(claim)
     for secret in (posted.code, posted.text, posted.recipient):
