@@ -1,4 +1,4 @@
-"""What the bench has from the tests: a passkey in software, and how Chromium is driven."""
+"""What the bench has from the tests: a passkey in software, Chromium, and query plans."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ sys.path.append(str(Path(__file__).parent.parent))
 from tests.browser import chromium
 from tests.browser.chromium import FLAGS
 from tests.browser.weights import Scale
+from tests.plans import heard, scans
 from tests.software_authenticator import SoftwareAuthenticator
 
-__all__ = ["FLAGS", "Scale", "SoftwareAuthenticator", "chromium"]
+__all__ = ["FLAGS", "Scale", "SoftwareAuthenticator", "chromium", "heard", "scans"]

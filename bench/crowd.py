@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -63,10 +64,10 @@ def fill(wired: Services, organization: Organization, application: Application) 
             put(tx)
     while wired.tallies.count_finished():
         pass
-    _tidy(wired.database.engine)
+    tidy(wired.database.engine)
 
 
-def _tidy(engine: sa.Engine) -> None:
+def tidy(engine: sa.Engine) -> None:
     """Do what each database does by itself when there is time."""
     tidy = {"sqlite": "PRAGMA wal_checkpoint(TRUNCATE)", "postgresql": "VACUUM ANALYZE"}
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -74,9 +75,25 @@ def _tidy(engine: sa.Engine) -> None:
 
 
 class Bulk:
-    """Statements that make rows out of numbers."""
+    """Statements that make rows out of numbers.
 
-    def __init__(self, wired: Services, organization: uuid.UUID, application: uuid.UUID) -> None:
+    Args:
+        users: how many there are to be.
+        deeds: verifications, and as many events.
+        after: how many users there are already; only the others are put in.
+    """
+
+    def __init__(
+        self,
+        wired: Services,
+        organization: uuid.UUID,
+        application: uuid.UUID,
+        *,
+        users: int = USERS,
+        deeds: int = DEEDS,
+        after: int = 0,
+    ) -> None:
+        self._users, self._deeds, self._after = users, deeds, after
         name = wired.database.engine.dialect.name
         self._in = SQLITE if name == "sqlite" else POSTGRESQL
         self._ours = {"organization_id": sa.literal(organization, sa.Uuid())}
@@ -89,7 +106,8 @@ class Bulk:
         self._insert(
             tx,
             User,
-            USERS,
+            self._users,
+            self._after,
             **self._ours,
             id=self._id(1),
             email=self._sql("'user' || i || '@harbor.example'"),
@@ -113,7 +131,8 @@ class Bulk:
         self._insert(
             tx,
             Authenticator,
-            USERS,
+            self._users,
+            self._after,
             where="i % 20 <> 0",
             id=self._id(2),
             user_id=self._id(1),
@@ -130,12 +149,12 @@ class Bulk:
         self._insert(
             tx,
             RecoveryCode,
-            USERS * _CODES,
+            self._users * _CODES,
             id=self._id(3),
-            user_id=self._id(1, f"1 + i % {USERS}"),
+            user_id=self._id(1, f"1 + i % {self._users}"),
             code_hash=self._sql("'hash' || i"),
             length=16,
-            used_at=sa.case((self._sql(f"i < {USERS}"), self._ago("i")), else_=sa.null()),
+            used_at=sa.case((self._sql(f"i < {self._users}"), self._ago("i")), else_=sa.null()),
             created_at=self._ago("i"),
         )
 
@@ -144,10 +163,10 @@ class Bulk:
         self._insert(
             tx,
             Verification,
-            DEEDS,
+            self._deeds,
             **self._ours,
             id=self._id(4),
-            user_id=self._id(1, f"1 + i % {USERS}"),
+            user_id=self._id(1, f"1 + i % {self._users}"),
             application_id=self._application,
             kind=self._sql(
                 "CASE i % 10 WHEN 0 THEN 'recovery_code' WHEN 1 THEN 'sms' ELSE 'totp' END"
@@ -156,7 +175,7 @@ class Bulk:
             accepted=self._sql("i % 25 <> 3"),
             reason=self._sql("CASE i % 25 WHEN 3 THEN 'wrong' END"),
             took_ms=self._sql("3000 + (i % 9973) * 7919 % 40000"),
-            at=self._ago(_spread()),
+            at=self._ago(self._spread()),
         )
 
     def events(self, tx: Session) -> None:
@@ -165,9 +184,9 @@ class Bulk:
             Seal(
                 id=_SEAL,
                 chain=str(self._ours["organization_id"].value),
-                number=DEEDS,  # after whatever the worker sealed before
-                event_ids=f"1-{DEEDS}",
-                count=DEEDS,
+                number=self._deeds,  # after whatever the worker sealed before
+                event_ids=f"1-{self._deeds}",
+                count=self._deeds,
                 content_digest="",
                 previous_digest="",
                 digest="",
@@ -178,15 +197,15 @@ class Bulk:
         self._insert(
             tx,
             Event,
-            DEEDS,
+            self._deeds,
             **self._ours,
-            at=self._ago(_spread()),
+            at=self._ago(self._spread()),
             kind=self._sql(
                 "CASE i % 25 WHEN 3 THEN 'verification:refused' WHEN 4 THEN 'user:updated' "
                 "ELSE 'verification:accepted' END"
             ),
             actor=self._sql("CASE i % 25 WHEN 4 THEN 'operator' ELSE 'user' END"),
-            user_id=self._id(1, f"1 + i % {USERS}"),
+            user_id=self._id(1, f"1 + i % {self._users}"),
             application_id=self._application,
             address=self._sql("'10.' || (i % 251) || '.' || (i % 241) || '.7'"),
             detail=self._json("""'{"kind":"totp","purpose":"verification","reason":null}'"""),
@@ -198,29 +217,29 @@ class Bulk:
         tx: Session,
         model: type[User | Authenticator | RecoveryCode | Verification | Event],
         number: int,
+        after: int = 0,
         where: str = "",
-        **columns: sa.ColumnElement[object],
+        **columns: sa.ColumnElement[Any],
     ) -> None:
-        first = sa.select(sa.literal(1).label("i")).cte("numbers", recursive=True)
+        first = sa.select(sa.literal(after + 1).label("i")).cte("numbers", recursive=True)
         source = first.union_all(sa.select(first.c.i + 1).where(first.c.i < number))
         chosen = sa.select(*columns.values()).select_from(source)
         if where:
             chosen = chosen.where(sa.text(where))
         tx.execute(sa.insert(model).from_select(list(columns), chosen))
 
-    def _id(self, kind: int, number: str = "i") -> sa.ColumnElement[uuid.UUID]:
+    def _id(self, kind: int, number: str = "i") -> sa.ColumnElement[Any]:
         return self._sql(self._in.id.format(kind=kind, i=f"({number})"))
 
-    def _ago(self, seconds: str) -> sa.ColumnElement[object]:
+    def _ago(self, seconds: str) -> sa.ColumnElement[Any]:
         return self._sql(self._in.ago.format(seconds=seconds))
 
-    def _json(self, sql: str) -> sa.ColumnElement[object]:
+    def _json(self, sql: str) -> sa.ColumnElement[Any]:
         return self._sql(sql if self._in is SQLITE else f"({sql})::json")
 
-    def _sql(self, sql: str) -> sa.ColumnElement[object]:
+    def _sql(self, sql: str) -> sa.ColumnElement[Any]:
         return sa.literal_column(sql)
 
-
-def _spread() -> str:
-    """Return how long ago the one with a number happened: the first ninety days."""
-    return f"({DEEDS} - i) * {DAYS * 86400 / DEEDS}"
+    def _spread(self) -> str:
+        """Return how long ago the one with a number happened: the first ninety days."""
+        return f"({self._deeds} - i) * {DAYS * 86400 / self._deeds}"

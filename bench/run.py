@@ -20,6 +20,7 @@ from time import monotonic
 import admin
 import contention
 import enrollment
+import growth
 import hosts
 import messages
 import pages
@@ -35,6 +36,7 @@ PARTS = (
     Part(1, "verification", "Verification", on_stage(verifications.measure), short=True),
     Part(1, "visits", "Sign-in", on_stage(visits.measure), short=True),
     Part(2, "enrollment", "Enrollment and passkeys", enrollment.measure, short=True),
+    Part(3, "growth", "Growth", growth.measure),
     Part(4, "contention", "Contention", contention.measure, short=True),
     Part(5, "messages", "Messages", on_stage(messages.measure)),
     Part(6, "pages", "Hosted pages", pages.measure, short=True),

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
-from time import thread_time
+from time import perf_counter, thread_time
 from typing import Any
 
 import floor
@@ -95,6 +95,8 @@ class Told:
     headers: list[tuple[str, str]]
     body: bytes
     took: float
+    waited: float = 0.0
+    """Seconds on the wall, the database's included."""
 
     def header(self, name: str) -> str:
         """Return the value of a header."""
@@ -118,17 +120,17 @@ def send(app: Any, ask: Ask) -> Told:
     """Have an application answer, and time it."""
     began_with: list[Any] = []
     environ = ask.environ()
-    began = thread_time()
+    began, at = thread_time(), perf_counter()
     parts = app(environ, lambda status, headers, error=None: began_with.append((status, headers)))
     body = b"".join(parts)
     if hasattr(parts, "close"):
         parts.close()
-    took = thread_time() - began
+    took, waited = thread_time() - began, perf_counter() - at
     status, headers = began_with[0]
     if int(status[:3]) != ask.status:
         said = re.sub(rb"<[^>]*>|\s+", b" ", body).decode()[-900:]
         sys.exit(f"{ask.path}: {status} for {ask.status}\n{said}")
-    return Told(headers, body, took)
+    return Told(headers, body, took, waited)
 
 
 def jar(cookies: dict[str, str]) -> str:
