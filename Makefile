@@ -66,8 +66,9 @@ mutants: setup-dev ## Break the code in small ways and see which tests notice (E
 bench: setup-dev ## Measure how fast it is, beside the least that a machine has to do
 	$(BIN)/python bench/run.py
 
+bench-full: MINUTES ?= 10
 bench-full: setup-dev ## All its parts, those with many rows and of minutes under load among them
-	$(BIN)/python bench/run.py --full
+	$(BIN)/python bench/run.py --full --minutes $(MINUTES)
 
 lock: setup-dev ## Make both locks again (UPGRADE=1 takes newer versions)
 	$(COMPILE) deploy/requirements.in --output-file deploy/requirements.lock

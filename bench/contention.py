@@ -19,7 +19,7 @@ from verifications import USERS, Asks, Turns, enroll
 
 IN_FLIGHT = 16
 HAMMERS = 8
-ROUNDS = 6
+ROUNDS = 4
 SLICE = 4.0  # seconds
 MOST = 1.5
 """Times the others' p99 when nobody hammers."""

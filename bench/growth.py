@@ -31,9 +31,9 @@ from app.services.verification import secret_place
 
 SIZES = (1_000, 100_000, 1_000_000)
 SMALL_SIZES = (200, 1_000, 10_000)
-PEOPLE = 200
+PEOPLE = 150
 """Of each size, picked by chance, whose codes are judged."""
-ROUNDS = 5
+ROUNDS = 4
 MOST = 1.15
 """Times the cost with the first size."""
 

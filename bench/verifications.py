@@ -26,7 +26,7 @@ from app.services.verification import secret_place
 
 USERS = 24_000
 """As many as the fastest floor does not come round to within one period of a code."""
-ROUNDS = 7
+ROUNDS = 5
 SLICE = 1.5  # seconds
 SHARE = 0.6
 """Of the floor's rate, at least."""

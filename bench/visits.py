@@ -23,7 +23,7 @@ VISITS = 24
 """Sign-ins in a round; each has a user of its own, whose code works once."""
 SLICE = 0.25  # seconds, of a call that can be repeated at will
 LONGEST_SLICE = 1.5  # seconds, of one that ends when each visit had its turn
-WITHIN = 45  # seconds, after which no further round begins
+WITHIN = 30  # seconds, after which no further round begins
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 KEYS = Call("GET", "/.well-known/jwks.json", 200)
 LOOK_ROW, VERIFY_ROW, FLOOR_ROW = "GET the verify page", "POST a right code", "the floor"
