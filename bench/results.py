@@ -53,6 +53,8 @@ def as_json(told: Told) -> dict[str, Any]:
 
 def _rows(part: Part, kinds: dict[str, list[Figure]]) -> list[str]:
     found: dict[str, dict[str, Figure]] = {}
+    if not kinds:
+        return [f"| {part.number} {part.title} | did not run | {' | ' * (len(DATABASES) - 1)} | |"]
     for kind, figures in kinds.items():
         for one in figures:
             found.setdefault(one.what, {})[kind] = one

@@ -30,6 +30,8 @@ import verifications
 import visits
 from load import WrongAnswer
 from part import Figure, Options, Part, on_stage
+from playwright.sync_api import Error as BrowserError
+from sqlalchemy.exc import SQLAlchemyError as DatabaseError
 from stage import DATABASES
 
 PARTS = (
@@ -59,10 +61,11 @@ def main() -> None:
             asked = Options(kind, small=options.small, minutes=options.minutes)
             try:
                 told.setdefault(part.name, {})[kind] = _measure(part, asked, quiet=options.json)
-            except WrongAnswer as error:
+            except (WrongAnswer, AssertionError, OSError, BrowserError, DatabaseError) as error:
                 failed.append(f"{part.name}, {kind}: {error}")
-    if not (options.part or options.database or options.small):
-        results.write([one for one in chosen if one.name in told], told)
+                print(f"\n{part.title}, {kind} failed: {error}", file=sys.stderr)
+        if not (options.part or options.database or options.small):
+            results.write([one for one in chosen if one.name in told], told)
     if options.json:
         print(json.dumps({"processors": os.cpu_count()} | results.as_json(told)))
     if failed:

@@ -21,7 +21,7 @@ from typing import Any
 
 import floor
 import sqlalchemy as sa
-from load import address
+from load import WrongAnswer, address
 from stage import Setting, set_up
 
 from app import create_app
@@ -129,7 +129,7 @@ def send(app: Any, ask: Ask) -> Told:
     status, headers = began_with[0]
     if int(status[:3]) != ask.status:
         said = re.sub(rb"<[^>]*>|\s+", b" ", body).decode()[-900:]
-        sys.exit(f"{ask.path}: {status} for {ask.status}\n{said}")
+        raise WrongAnswer(f"{ask.path}: {status} for {ask.status}\n{said}")
     return Told(headers, body, took, waited)
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import floor
 import sqlalchemy as sa
+from load import WrongAnswer
 from sqlalchemy.orm import Session
 
 from app.cli.serve import THREADS
@@ -188,7 +189,7 @@ def _free_ports(number: int) -> list[int]:
 def _gatehouse(*arguments: str) -> str:
     done = subprocess.run([GATEHOUSE, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"gatehouse {arguments[0]} failed:\n{done.stderr}")
+        raise WrongAnswer(f"gatehouse {arguments[0]} failed:\n{done.stderr}")
     return done.stdout
 
 
@@ -232,7 +233,7 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     end = monotonic() + START_WITHIN
     while not _answers(port):
         if process.poll() is not None or monotonic() > end:
-            sys.exit(f"A server did not start:\n{log.read_text()[-2000:]}")
+            raise WrongAnswer(f"A server did not start:\n{log.read_text()[-2000:]}")
         sleep(0.05)
 
 
