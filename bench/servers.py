@@ -84,7 +84,12 @@ class Servers:
             paths = {**os.environ, "PYTHONPATH": f"{ROOT}:{self._granian or ROOT}"}
             with self._log(port).open("wb") as file:
                 self.running[name] = subprocess.Popen(
-                    self._command(name, port), stdout=file, stderr=file, cwd=ROOT, env=paths
+                    self._command(name, port),
+                    stdout=file,
+                    stderr=file,
+                    cwd=ROOT,
+                    env=paths,
+                    start_new_session=True,
                 )
         end = monotonic() + START_WITHIN
         while not all(stage._answers(port) for port in self.ports.values()):
@@ -202,7 +207,7 @@ def stopped(servers: Servers, name: str, bearer: str) -> dict[str, Any]:
     try:
         process.wait(60)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # a master that is killed leaves its workers behind
         process.wait()
     return {"answers": dict(answers), "ended_after_s": round(monotonic() - began, 1)}
 
