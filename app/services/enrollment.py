@@ -28,6 +28,7 @@ from app.models import (
     Verification,
 )
 from app.services.audit import Actor, Audit, EventKind
+from app.services.authenticator_rows import kept
 from app.services.delivery import Delivery
 from app.services.method_settings import MethodSettings
 from app.services.recovery import REENROLLMENTS, Recovery
@@ -235,11 +236,9 @@ class Enrollment:
         self, tx: Session, user: User, session: GatewaySession | None = None
     ) -> Authenticator | None:
         """Return what this session (or a backend) began and has not confirmed yet."""
-        return tx.scalar(
-            sa.select(Authenticator).where(
-                _begun(user, session), Authenticator.expires_at > self._clock.now()
-            )
-        )
+        begun = (one for one in kept(tx, user.id) if _is_begun(one, session))
+        now = self._clock.now()
+        return next((one for one in begun if one.expires_at and one.expires_at > now), None)
 
     def prompt(self, tx: Session, authenticator: Authenticator, user: User) -> Prompt:
         """Return what the user needs to add a pending authenticator to a device."""
@@ -373,10 +372,9 @@ class Enrollment:
 
     def has(self, tx: Session, user: User, status: AuthenticatorStatus) -> bool:
         """Tell whether the user has an authenticator in this state."""
-        found = sa.select(Authenticator.id).where(
-            Authenticator.user_id == user.id, Authenticator.status == status
-        )
-        return tx.scalar(found.limit(1)) is not None
+        if status is AuthenticatorStatus.REMOVED:
+            raise ValueError("what is removed is not kept")
+        return any(one.status is status for one in kept(tx, user.id))
 
     def reset(
         self,
@@ -526,6 +524,15 @@ def _is_invited(tx: Session, session: GatewaySession) -> bool:
         EnrollmentInvitation.revoked_at.is_(None),
     )
     return tx.scalar(found.limit(1)) is not None
+
+
+def _is_begun(one: Authenticator, session: GatewaySession | None) -> bool:
+    """Tell what `_begun` selects of what a user has."""
+    if one.status is not AuthenticatorStatus.PENDING:
+        return False
+    if session is None:
+        return one.gateway_session_id is None and not one.vouched
+    return one.gateway_session_id == session.id
 
 
 def _begun(user: User, session: GatewaySession | None) -> sa.ColumnElement[bool]:

@@ -6,7 +6,6 @@ import uuid
 from dataclasses import asdict
 from typing import Any, Protocol
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.errors import Refusal
@@ -15,6 +14,7 @@ from app.factors.totp import Totp
 from app.models import MethodSetting, Organization, User
 from app.providers.base import CHANNELS
 from app.services.audit import Actor, Audit, EventKind
+from app.services.method_rows import method_rows
 from app.services.passkey_settings import PasskeyRules
 from app.services.phone_numbers import PHONE_CHANNELS
 from app.services.provider_accounts import ProviderAccounts
@@ -24,7 +24,6 @@ from app.services.totp_settings import GATEWAY, METHODS, TotpSettings, check, ke
 DUAL = "dual"
 MESSAGE_KINDS = (*CHANNELS, DUAL)
 """What sends codes, each switched on by itself; dual goes by e-mail and to the phone."""
-_READ = "method settings"
 
 
 class Taker(Protocol):
@@ -74,14 +73,8 @@ class MethodSettings:
     def row(
         self, tx: Session, organization_id: uuid.UUID, kind: str = Totp.kind
     ) -> MethodSetting | None:
-        """Return what an organization set of a method, if it ever did.
-
-        The transaction keeps what it read: it is asked for again and again.
-        """
-        setting = tx.get(MethodSetting, (organization_id, kind))
-        if setting is not None:
-            tx.info.setdefault(_READ, set()).add(setting)
-        return setting
+        """Return what an organization set of a method, if it ever did."""
+        return method_rows(tx, organization_id).get(kind)
 
     def of_user(self, tx: Session, user: User) -> TotpSettings:
         """Return the settings of the user's organization."""
@@ -105,12 +98,8 @@ class MethodSettings:
 
     def switched_on(self, tx: Session, organization: Organization) -> set[str]:
         """Return those of `MESSAGE_KINDS` that are on."""
-        rows = sa.select(MethodSetting.kind).where(
-            MethodSetting.organization_id == organization.id,
-            MethodSetting.kind.in_(MESSAGE_KINDS),
-            MethodSetting.active,
-        )
-        return set(tx.scalars(rows))
+        rows = method_rows(tx, organization.id)
+        return {kind for kind in MESSAGE_KINDS if kind in rows and rows[kind].active}
 
     def channels(
         self, tx: Session, organization: Organization, application: Taker | None = None

@@ -13,6 +13,7 @@ from app.factors.passkey import KIND, Demands
 from app.factors.passkey_checks import certificates
 from app.models import MethodSetting, Organization
 from app.services.audit import Actor, Audit, EventKind
+from app.services.method_rows import method_rows
 
 PREFERRED, REQUIRED = "preferred", "required"
 NONE, DIRECT = "none", "direct"
@@ -62,7 +63,7 @@ class PasskeyRules:
 
     def of(self, tx: Session, organization: Organization) -> PasskeySettings:
         """Return an organization's settings; one without a row takes passkeys as usual."""
-        row = tx.get(MethodSetting, (organization.id, KIND))
+        row = method_rows(tx, organization.id).get(KIND)
         if row is None:
             return PasskeySettings()
         kept = dict(row.parameters)
@@ -88,7 +89,7 @@ class PasskeyRules:
         before = self.of(tx, organization)
         after = PasskeySettings(**{**asdict(before), **changes})
         _check(after)
-        row = tx.get(MethodSetting, (organization.id, KIND))
+        row = method_rows(tx, organization.id).get(KIND)
         if row is None:
             row = MethodSetting(organization_id=organization.id, kind=KIND)
             tx.add(row)

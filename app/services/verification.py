@@ -25,7 +25,9 @@ from app.models import (
     User,
     Verification,
 )
+from app.remembered import remembered
 from app.services.audit import Actor, Audit, EventKind
+from app.services.authenticator_rows import kept
 from app.services.challenges import Challenges
 from app.services.delivery import Delivery
 from app.services.limits import Answering, Limits
@@ -251,23 +253,15 @@ class Verifications:
             purpose: for which it was.
             since: how old it may be at most; None for any age.
         """
-        found = (
-            sa.select(Verification)
-            .outerjoin(Authenticator, Authenticator.id == Verification.authenticator_id)
-            .where(
-                Verification.gateway_session_id == session.id,
-                Verification.purpose == purpose,
-                Verification.accepted,
-                # A recovery code has no authenticator.
-                sa.or_(
-                    Verification.kind == recovery_code.KIND,
-                    Authenticator.status == AuthenticatorStatus.ACTIVE,
-                ),
-            )
-        )
-        if since is not None:
-            found = found.where(Verification.at > since)
-        return tx.scalar(found.order_by(Verification.at.desc()).limit(1))
+
+        def read() -> Sequence[Verification]:
+            return tx.scalars(_ACCEPTED, {"session_id": session.id}).all()
+
+        question = (Verification, session.id)
+        found = remembered(tx, question, read, of=[Verification, Authenticator])
+        fitting = (one for one in found if one.purpose is purpose)
+        newest = next(fitting, None)
+        return newest if newest and (since is None or newest.at > since) else None
 
     def completed_by(self, tx: Session, session: GatewaySession, answer: str) -> bool:
         """Tell whether this very answer is the one that completed the session (a double tap)."""
@@ -494,6 +488,20 @@ class Verifications:
         )
 
 
+_ACCEPTED = (
+    sa.select(Verification)
+    .outerjoin(Authenticator, Authenticator.id == Verification.authenticator_id)
+    .where(
+        Verification.gateway_session_id == sa.bindparam("session_id"),
+        Verification.accepted,
+        # A recovery code has no authenticator.
+        sa.or_(
+            Verification.kind == recovery_code.KIND,
+            Authenticator.status == AuthenticatorStatus.ACTIVE,
+        ),
+    )
+    .order_by(Verification.at.desc())
+)
 _ASKED = {PASSKEY.kind, *MESSAGE_CODES}
 """Kinds whose answers are for a challenge of ours."""
 _TELLING = (
@@ -532,15 +540,8 @@ def live(tx: Session, user: User, kinds: set[str]) -> list[Authenticator]:
     Those that never were follow, the safest first.
     """
     order = list(FACTORS)
-    found = tx.scalars(
-        sa.select(Authenticator)
-        .where(
-            Authenticator.user_id == user.id,
-            Authenticator.status == AuthenticatorStatus.ACTIVE,
-            Authenticator.kind.in_(kinds),
-        )
-        .order_by(Authenticator.last_used_at.desc().nulls_last(), Authenticator.id)
-    )
+    active = AuthenticatorStatus.ACTIVE
+    found = [one for one in kept(tx, user.id) if one.status is active and one.kind in kinds]
     return sorted(found, key=lambda one: -1 if one.last_used_at else order.index(one.kind))
 
 
