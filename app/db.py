@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.functions import FunctionElement
 
 from app.engines import BY_ITSELF, opened
@@ -158,6 +159,20 @@ def touched_one(session: Session, statement: sa.Update | sa.Delete) -> bool:
     if touched > 1:
         raise RuntimeError("a conditional change touched more than one row")
     return bool(touched == 1)
+
+
+def touched(
+    session: Session, statement: ReturningUpdate[Any], values: Mapping[str, Any] | None = None
+) -> sa.Row[Any] | None:
+    """Run a conditional change, and return what it wrote to its one row; None if to no row.
+
+    Args:
+        values: of its parameters.
+    """
+    rows = session.execute(statement, values).all()
+    if len(rows) > 1:
+        raise RuntimeError("a conditional change touched more than one row")
+    return rows[0] if rows else None
 
 
 def lock(session: Session, key: InstrumentedAttribute[Any], value: object) -> None:

@@ -44,9 +44,7 @@ def remembered(
     return answer
 
 
-def remember(
-    tx: Session, question: Hashable, answer: object, *, of: Iterable[type[Base]]
-) -> None:
+def remember(tx: Session, question: Hashable, answer: object, *, of: Iterable[type[Base]]) -> None:
     """Keep an answer that came along with another one."""
     answers = tx.info.setdefault(_ANSWERS, {})
     answers[question] = answer, frozenset(one.__tablename__ for one in of)

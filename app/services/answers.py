@@ -6,14 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.config import Config
 from app.models import (
     Door,
     GatewaySession,
-    MagicLink,
     ResponseMode,
     ResponseType,
     SessionStatus,
@@ -21,6 +19,7 @@ from app.models import (
 from app.services.authorization_codes import AuthorizationCodes
 from app.services.entra_answers import EntraAnswers
 from app.services.gateway_sessions import GatewaySessions
+from app.services.session_rows import link_of
 from app.services.standing import is_suspended
 from app.services.tokens import Tokens
 
@@ -188,5 +187,5 @@ def _state(session: GatewaySession) -> Fields:
 
 def _reference(tx: Session, session: GatewaySession) -> Fields:
     """Return by what the application knows the ask: what it was told when it asked."""
-    link_id = tx.scalar(sa.select(MagicLink.id).where(MagicLink.gateway_session_id == session.id))
-    return {"request_id": link_id} if link_id else {"session_id": session.id}
+    link = link_of(tx, session)
+    return {"request_id": link.id} if link else {"session_id": session.id}

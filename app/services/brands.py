@@ -16,6 +16,7 @@ from app.clock import Clock
 from app.db import lock
 from app.errors import Invalid, NotFound
 from app.models import Brand, Organization
+from app.remembered import remembered
 from app.services import brand_colours, brand_logos, brand_texts
 from app.services.audit import Actor, Audit, EventKind
 from app.services.brand_texts import HelpText
@@ -87,7 +88,9 @@ class Brands:
 
     def of(self, tx: Session, organization: Organization) -> Brand | None:
         """Return the brand of an organization, its logo left in the database."""
-        return tx.get(Brand, organization.id)
+        return remembered(
+            tx, (Brand, organization.id), lambda: tx.get(Brand, organization.id), of=[Brand]
+        )
 
     def look(self, tx: Session, organization: Organization) -> Look:
         """Return how an organization's pages look now, with the logo itself."""

@@ -22,7 +22,6 @@ from app.models import (
     Environment,
     GatewaySession,
     Intent,
-    MagicLink,
     Purpose,
     User,
     Verification,
@@ -31,6 +30,7 @@ from app.services.audit import Actor, Audit, EventKind
 from app.services.delivery import Delivery
 from app.services.gateway_sessions import GatewaySessions
 from app.services.limits import Limits
+from app.services.session_rows import link_of
 from app.services.standing import demand_unsuspended, forget_browsers, is_suspended
 
 MINUTES = (10, 30, 60)
@@ -146,8 +146,7 @@ class BypassCodes:
         own = session.user.organization.environment is Environment.ADMINISTRATION
         if adds or own or session.acr_values or is_suspended(session.user):
             return False
-        by_link = sa.select(MagicLink.id).where(MagicLink.gateway_session_id == session.id)
-        return tx.scalar(by_link) is None
+        return link_of(tx, session) is None
 
     def answer(
         self, tx: Session, actor: Actor, session: GatewaySession, answer: str

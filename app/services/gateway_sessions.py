@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from ksuid import Ksuid
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from app.clock import Clock
 from app.config import Config
@@ -33,6 +34,7 @@ from app.models import (
     Verification,
 )
 from app.models.gateway_session import ID_PREFIX, SPARE_NOBODY
+from app.services import session_rows
 from app.services.assurance import CLASSES, known
 from app.services.audit import Actor, Audit, EventKind
 from app.services.authorization_codes import AuthorizationCodes
@@ -276,7 +278,7 @@ class GatewaySessions:
         Raises:
             NotFound: there is none that the caller may know of.
         """
-        session = self._load(tx, session_id)
+        session = session_rows.found(tx, session_id)
         if session is None or session.user.organization_id != organization.id:
             raise NotFound("gateway session")
         if application is not None and session.application_id != application.id:
@@ -297,7 +299,7 @@ class GatewaySessions:
         Returns:
             None for every later browser, for a wrong token, and once the session is over.
         """
-        session = self._load(tx, ID_PREFIX + short_id)
+        session = session_rows.found(tx, ID_PREFIX + short_id)
         stored = session.token_hash if session else None
         if not self._vault.matches(token, stored, purpose=_TOKEN) or session is None:
             return None
@@ -329,7 +331,7 @@ class GatewaySessions:
 
     def known(self, tx: Session, session_id: str) -> GatewaySession | None:
         """Return a session by its id, to a door that opened it."""
-        return self._load(tx, session_id)
+        return session_rows.found(tx, session_id)
 
     def address(self, session: GatewaySession) -> str:
         """Return where the browser that a session is bound to finds it again."""
@@ -337,7 +339,7 @@ class GatewaySessions:
 
     def peek(self, tx: Session, short_id: str) -> GatewaySession | None:
         """Return a session whoever asks: a page may name its application, nothing of its user."""
-        return self._load(tx, ID_PREFIX + short_id)
+        return session_rows.found(tx, ID_PREFIX + short_id)
 
     def visit(
         self, tx: Session, short_id: str, secret: str | None, *, hold: bool = False
@@ -348,18 +350,15 @@ class GatewaySessions:
             hold: whether to keep others from it until the transaction ends. Without that, what two
                 windows do at once may be seen half: first the pending session, then its end.
         """
-        session = self._load(tx, ID_PREFIX + short_id)
+        session_id = ID_PREFIX + short_id
+        if hold:
+            hashes = self._vault.hashes(secret or "", purpose=_BROWSER)
+            session = session_rows.held(tx, session_id, hashes)
+        else:
+            session = session_rows.visited(tx, session_id)
         stored = session.browser_hash if session else None
         known = self._vault.matches(secret or "", stored, purpose=_BROWSER)
-        if session is None or not (known and secret):
-            return None
-        if hold:
-            tx.refresh(
-                session,
-                ["status", "ended_at", "judged", "errand", "replaces"],
-                with_for_update=True,
-            )
-        return session
+        return session if known and secret else None
 
     def is_own(self, session: GatewaySession) -> bool:
         """Tell whether no application opened it, so that it ends on its own last page."""
@@ -462,7 +461,11 @@ class GatewaySessions:
             .values(status=status, ended_at=now)
         )
         ended = touched_one(tx, end)
-        tx.refresh(session, ["status", "ended_at"])
+        if ended:
+            set_committed_value(session, "status", status)
+            set_committed_value(session, "ended_at", now)
+        else:
+            tx.refresh(session, ["status", "ended_at"])
         return ended
 
     def _user_of(self, tx: Session, organization: Organization, ask: Ask) -> User:
@@ -474,16 +477,6 @@ class GatewaySessions:
                 f"user_id: the organization {organization.domain} has no such user. Create it "
                 "first, or check the id or e-mail address.",
             ) from None
-
-    def _load(self, tx: Session, session_id: str) -> GatewaySession | None:
-        return tx.scalar(
-            sa.select(GatewaySession)
-            .where(GatewaySession.id == session_id, GatewaySession.found())
-            .options(
-                joinedload(GatewaySession.user).joinedload(User.organization),
-                joinedload(GatewaySession.application),
-            )
-        )
 
 
 def origin_of(redirect_uri: str) -> str:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from app.config import Config
-from app.db import UtcDateTime, keep_even_if_undone, touched_one
+from app.db import keep_even_if_undone
 from app.errors import Refusal
-from app.models import Authenticator, GatewaySession, SessionStatus, User
+from app.models import Authenticator, GatewaySession, User
 from app.services.audit import Actor, Audit, EventKind
+from app.services.charges import Changes, Charge, know
 
 _ALARM_AT = 10
 """No slip of the finger: by then the user had to wait six times."""
@@ -56,6 +57,9 @@ class Limits:
         self._per_session = config.attempts_per_session
         self._per_user = config.failures_per_user
         self._waits = config.waits
+        self._changes = Changes(
+            per_session=self._per_session, per_user=self._per_user, waits=self._waits
+        )
         self._audit = audit
 
     def charge(
@@ -81,15 +85,14 @@ class Limits:
         """
         ids = tuple(sorted(one.id for one in answering.authenticators))
         charge = self._charge(session, user.id, ids, recovery=answering.recovery, now=now)
-        charged = charge.made(tx)
-        if session is not None:
-            tx.refresh(session, ["judged", "status"])
-        tx.refresh(user, ["failures", "recovery_failures", "recovery_retry_at"])
-        for authenticator in answering.authenticators:
-            tx.refresh(authenticator, ["failures", "retry_at"])
-        if not charged:
+        written = charge.made(tx)
+        if written is None:
+            _read_again(tx, user, answering, session)
             return self.spent(user, answering, session=session, now=now) or Spent(retry_at=None)
         keep_even_if_undone(tx, charge.made)
+        for one in (session, user, *answering.authenticators):
+            if one is not None:
+                know(one, written[one.id])
         return None
 
     def charge_session(self, tx: Session, session: GatewaySession, *, now: datetime) -> bool:
@@ -99,11 +102,13 @@ class Limits:
             Whether the attempt may be judged.
         """
         charge = self._charge(session, None, (), now=now)
-        charged = charge.made(tx)
-        tx.refresh(session, ["judged", "status"])
-        if charged:
-            keep_even_if_undone(tx, charge.made)
-        return charged
+        written = charge.made(tx)
+        if written is None:
+            tx.refresh(session, ["judged", "status"])
+            return False
+        keep_even_if_undone(tx, charge.made)
+        know(session, written[session.id])
+        return True
 
     def spent(
         self,
@@ -165,16 +170,14 @@ class Limits:
         *,
         recovery: bool = False,
         now: datetime,
-    ) -> _Charge:
-        return _Charge(
+    ) -> Charge:
+        return Charge(
+            changes=self._changes,
             session_id=session.id if session else None,
             user_id=user_id,
             authenticator_ids=authenticator_ids,
             recovery=recovery,
             now=now,
-            per_session=self._per_session,
-            per_user=self._per_user,
-            waits=self._waits,
         )
 
     def allows(self, user_failures: int, retry_at: datetime | None, *, now: datetime) -> bool:
@@ -214,84 +217,15 @@ class Limits:
         return min(lefts)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Charge:
-    """One attempt, by ids alone, so that it can be charged again after a rollback."""
-
-    session_id: str | None
-    user_id: uuid.UUID | None
-    authenticator_ids: tuple[uuid.UUID, ...]
-    recovery: bool
-    now: datetime
-    per_session: int
-    per_user: int
-    waits: dict[int, timedelta]
-
-    def made(self, tx: Session) -> bool:
-        """Charge session, user and what is answered for; all of them or none."""
-        authenticators = [self._authenticator(one) for one in self.authenticator_ids]
-        with tx.begin_nested() as savepoint:
-            for statement in (self._session(), self._user(), *authenticators):
-                if statement is not None and not touched_one(tx, statement):
-                    savepoint.rollback()
-                    return False
-        return True
-
-    def _session(self) -> sa.Update | None:
-        if self.session_id is None:
-            return None
-        return (
-            sa.update(GatewaySession)
-            .where(
-                GatewaySession.id == self.session_id,
-                GatewaySession.status == SessionStatus.PENDING,
-                GatewaySession.judged < self.per_session,
-                GatewaySession.expires_at > self.now,
-            )
-            .values(judged=GatewaySession.judged + 1)
-        )
-
-    def _user(self) -> sa.Update | None:
-        if self.user_id is None:
-            return None
-        charge = sa.update(User).where(
-            User.id == self.user_id, User.failures < self.per_user, User.suspended_at.is_(None)
-        )
-        if not self.recovery:
-            return charge.values(failures=User.failures + 1)
-        return charge.where(_due(User.recovery_retry_at, self.now)).values(
-            failures=User.failures + 1,
-            recovery_failures=User.recovery_failures + 1,
-            recovery_retry_at=self._retry_at(User.recovery_failures + 1),
-        )
-
-    def _authenticator(self, authenticator_id: uuid.UUID) -> sa.Update:
-        return (
-            sa.update(Authenticator)
-            .where(
-                Authenticator.id == authenticator_id,
-                _due(Authenticator.retry_at, self.now),
-            )
-            .values(
-                failures=Authenticator.failures + 1,
-                retry_at=self._retry_at(Authenticator.failures + 1),
-            )
-        )
-
-    def _retry_at(self, failures: sa.ColumnElement[int]) -> sa.ColumnElement[datetime | None]:
-        """Return, as SQL, when the next answer is judged after so many consecutive failures."""
-        waits = sorted(self.waits.items(), reverse=True)
-        return sa.case(
-            *(
-                (failures >= least, sa.literal(self.now + wait, UtcDateTime()))
-                for least, wait in waits
-            ),
-            else_=sa.null(),
-        )
-
-
-def _due(retry_at: InstrumentedAttribute[datetime | None], now: datetime) -> sa.ColumnElement[bool]:
-    return sa.or_(retry_at.is_(None), retry_at <= now)
+def _read_again(
+    tx: Session, user: User, answering: Answering, session: GatewaySession | None
+) -> None:
+    """Learn what refused a charge: somebody else was faster."""
+    if session is not None:
+        tx.refresh(session, ["judged", "status"])
+    tx.refresh(user, ["failures", "recovery_failures", "recovery_retry_at"])
+    for authenticator in answering.authenticators:
+        tx.refresh(authenticator, ["failures", "retry_at"])
 
 
 def locked(retry_at: datetime | None) -> Refusal:

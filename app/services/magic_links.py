@@ -30,6 +30,7 @@ from app.models import (
 from app.services.audit import Actor, Audit, EventKind
 from app.services.gateway_sessions import GatewaySessions
 from app.services.limits import Answering, Limits
+from app.services.session_rows import link_of
 from app.services.standing import is_suspended
 
 TOKEN_BITS = 192
@@ -85,7 +86,7 @@ class MagicLinks:
 
     def of(self, tx: Session, session: GatewaySession) -> MagicLink | None:
         """Return the link that completes a session, if it is one of those."""
-        return tx.scalar(sa.select(MagicLink).where(MagicLink.gateway_session_id == session.id))
+        return link_of(tx, session)
 
     def is_locked(self, user: User) -> bool:
         """Tell whether an administrator has to unlock the user first."""

@@ -33,6 +33,9 @@ ENTRA_LEAD = timedelta(hours=48)
 """How long one of its keys is published before it signs, as Microsoft asks ("every 2 days")."""
 COMMON = tuple(use for use in KeyUse if use is not KeyUse.ENTRA)
 """Whose keys stand at the one address of the deployment; Entra's are at its connections'."""
+_KEY = sa.select(SigningKey).where(
+    SigningKey.use == sa.bindparam("wanted"), SigningKey.state == sa.bindparam("standing")
+)
 _RS256: jose.Algorithm = "RS256"
 
 
@@ -232,8 +235,7 @@ class SigningKeys:
         tx.flush()
 
     def _key(self, tx: Session, use: KeyUse, state: KeyState) -> SigningKey:
-        found = sa.select(SigningKey).where(SigningKey.use == use, SigningKey.state == state)
-        key = tx.scalar(found)
+        key = tx.scalar(_KEY, {"wanted": use, "standing": state})
         if key is None:
             raise RuntimeError(f"there is no {state} signing key for {use}; run: gatehouse init")
         return key

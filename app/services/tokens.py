@@ -23,6 +23,7 @@ from app.models import (
     SessionStatus,
     Verification,
 )
+from app.remembered import remember, remembered
 from app.services.api_keys import permissions_of
 from app.services.assurance import Assurance, Facts, reached, satisfies
 from app.services.audit import Actor, Audit, EventKind
@@ -35,6 +36,7 @@ RESULT_SECONDS = 120
 ACCESS_TOKEN_TYP = "JWT"  # noqa: S105
 """The Kotlin SDK of the guides insists on it, and on an issuer in the header, and on RS256."""
 ACCESS_TOKEN_SECONDS = 3600
+_RESULT = sa.select(Result).where(Result.gateway_session_id == sa.bindparam("session_id"))
 
 
 class Tokens:
@@ -117,6 +119,7 @@ class Tokens:
         )
         tx.add(result)
         tx.flush()
+        remember(tx, (Result, session.id), result, of=[Result])
         self._audit.record(
             tx,
             EventKind.RESULT_ISSUED,
@@ -136,7 +139,10 @@ class Tokens:
 
     def deliverable(self, tx: Session, session: GatewaySession) -> Result | None:
         """Return the session's result if the application can still use it."""
-        result = tx.scalar(sa.select(Result).where(Result.gateway_session_id == session.id))
+        question = (Result, session.id)
+        result = remembered(
+            tx, question, lambda: tx.scalar(_RESULT, {"session_id": session.id}), of=[Result]
+        )
         if result is None or result.redeemed_at or is_suspended(session.user):
             return None
         return result if self._clock.now() < result.expires_at else None

@@ -16,6 +16,15 @@ from app.services.audit import Actor, Audit, EventKind
 
 MOST_DAYS = 90
 _OF_ORGANIZATION = TrustRule.application_id.is_(None)
+_DAYS = (
+    sa.select(TrustRule.days)
+    .where(
+        TrustRule.organization_id == sa.bindparam("organization_id"),
+        sa.or_(_OF_ORGANIZATION, TrustRule.application_id == sa.bindparam("application_id")),
+    )
+    .order_by(_OF_ORGANIZATION)
+    .limit(1)
+)
 
 
 class TrustRules:
@@ -27,16 +36,8 @@ class TrustRules:
 
     def days(self, tx: Session, organization_id: uuid.UUID, application_id: uuid.UUID) -> int:
         """Return for how many days a browser is trusted on the way to an application; 0: never."""
-        found = (
-            sa.select(TrustRule.days)
-            .where(
-                TrustRule.organization_id == organization_id,
-                sa.or_(_OF_ORGANIZATION, TrustRule.application_id == application_id),
-            )
-            .order_by(_OF_ORGANIZATION)
-            .limit(1)
-        )
-        return tx.scalar(found) or 0
+        values = {"organization_id": organization_id, "application_id": application_id}
+        return tx.scalar(_DAYS, values) or 0
 
     def find(
         self, tx: Session, organization: Organization, application: Application | None = None

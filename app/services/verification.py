@@ -6,13 +6,14 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.clock import Clock
 from app.crypto import Vault
-from app.db import touched_one
+from app.db import touched
 from app.factors import FACTORS, MESSAGE_CODES, PASSKEY, SECRET_FACTORS, recovery_code
 from app.factors.base import Accepted, Outcome, Reason, Refused, Tolerance
 from app.models import (
@@ -29,6 +30,7 @@ from app.remembered import remembered
 from app.services.audit import Actor, Audit, EventKind
 from app.services.authenticator_rows import kept
 from app.services.challenges import Challenges
+from app.services.charges import know
 from app.services.delivery import Delivery
 from app.services.limits import Answering, Limits
 from app.services.method_settings import MethodSettings
@@ -357,27 +359,12 @@ class Verifications:
         )
         if isinstance(outcome, Refused):
             return outcome
-        if self._was_told(tx, one, outcome.step):
+        values = {"one": one.id, "standing": one.status, "step_now": outcome.step, "moment": now}
+        written = touched(tx, _CONSUME, values)
+        if written is None:
             return Refused(reason=Reason.REPLAYED)
-        consume = (
-            sa.update(Authenticator)
-            .where(
-                Authenticator.id == one.id,
-                Authenticator.status == one.status,
-                Authenticator.last_step < outcome.step,
-            )
-            .values(last_step=outcome.step, last_used_at=now)
-        )
-        return outcome if touched_one(tx, consume) else Refused(reason=Reason.REPLAYED)
-
-    def _was_told(self, tx: Session, one: Authenticator, step: int) -> bool:
-        """Tell whether a guesser was told when this code becomes right ("your clock is fast")."""
-        told = sa.select(Verification.id).where(
-            Verification.authenticator_id == one.id,
-            Verification.step == step,
-            Verification.accepted.is_(False),
-        )
-        return tx.scalar(told.limit(1)) is not None
+        know(one, written._asdict())
+        return outcome
 
     def _secret(self, one: Authenticator) -> bytes:
         return self._vault.open(one.secret or "", place=secret_place(one.id))
@@ -403,7 +390,6 @@ class Verifications:
         verdict.accepted = isinstance(outcome, Accepted)
         verdict.reason = outcome.reason.value if isinstance(outcome, Refused) else None
         tx.add(verdict)
-        tx.flush()
         self._audit.record(
             tx,
             EventKind.VERIFICATION_ACCEPTED if verdict.accepted else EventKind.VERIFICATION_REFUSED,
@@ -488,6 +474,27 @@ class Verifications:
         )
 
 
+_one = cast(sa.Table, Authenticator.__table__)
+_verdict = cast(sa.Table, Verification.__table__)
+_STEP: sa.BindParameter[int] = sa.bindparam("step_now")
+_WAS_TOLD = sa.exists().where(
+    _verdict.c.authenticator_id == _one.c.id,
+    _verdict.c.step == _STEP,
+    _verdict.c.accepted.is_(False),
+)
+"""A guesser was told when this code becomes right ("your clock is fast")."""
+_CONSUME = (
+    sa.update(_one)
+    .where(
+        _one.c.id == sa.bindparam("one"),
+        _one.c.status == sa.bindparam("standing"),
+        _one.c.last_step < _STEP,
+        ~_WAS_TOLD,
+    )
+    .values(last_step=_STEP, last_used_at=sa.bindparam("moment"), failures=0, retry_at=None)
+    .returning(_one.c.last_step, _one.c.last_used_at, _one.c.failures, _one.c.retry_at)
+)
+"""Uses a step up, and starts the count of what it was for anew (see `Limits.forgive`)."""
 _ACCEPTED = (
     sa.select(Verification)
     .outerjoin(Authenticator, Authenticator.id == Verification.authenticator_id)
