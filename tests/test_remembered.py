@@ -53,7 +53,7 @@ def by_statement(tx: Session) -> None:
 
 
 def by_core(tx: Session) -> None:
-    tx.execute(sa.update(Organization.__table__).values(name="Harbour"))
+    tx.execute(sa.update(sa.table("organizations", sa.column("name"))).values(name="Harbour"))
 
 
 def by_text(tx: Session) -> None:
