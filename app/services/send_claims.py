@@ -74,10 +74,11 @@ class Claims:
 
     def take(self, waiting: Sequence[Waiting]) -> dict[uuid.UUID, Claim]:
         """Claim these, as far as no other sender was faster, and return the claims by message."""
-        now = self._clock.now()
-        until = now + HELD_FOR
         with self._database.writing() as tx:
-            taken = tx.connection().execute(_take([one.id for one in waiting], now, until)).all()
+            connection = tx.connection()  # SQLite's one writer may be waited for, before it counts
+            now = self._clock.now()
+            until = now + HELD_FOR
+            taken = connection.execute(_take([one.id for one in waiting], now, until)).all()
         return {
             row.id: Claim(
                 message_id=row.id,
