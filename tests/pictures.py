@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 RED, BLUE = (200, 30, 30), (20, 40, 200)
 
@@ -61,3 +62,18 @@ def webp_bomb(kind: bytes) -> bytes:
     }[kind]
     chunk = kind + struct.pack("<I", len(body)) + body
     return b"RIFF" + struct.pack("<I", len(chunk) + 4) + b"WEBP" + chunk
+
+
+def stroked(width: int, path: str, scale: int = 4) -> Image.Image:
+    """Draw the rows of a QR code's path as a browser does."""
+    picture = Image.new("L", (width * scale, width * scale), 255)
+    pen = ImageDraw.Draw(picture)
+    for line in path.split("M")[1:]:
+        row = re.fullmatch(r"(\d+) (\d+\.5)((?:(?:m\d+ 0)?h\d+)+)", line)
+        assert row is not None, line
+        x, top = float(row[1]), (float(row[2]) - 0.5) * scale
+        for gap, run in re.findall(r"(?:m(\d+) 0)?h(\d+)", row[3]):
+            left = (x + int(gap or 0)) * scale
+            x += int(gap or 0) + int(run)
+            pen.rectangle((left, top, x * scale - 1, top + scale - 1), fill=0)
+    return picture

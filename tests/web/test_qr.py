@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 
 import zxingcpp
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageFilter
 
 from app.web.support.qr import QrCode
+from tests.pictures import stroked
 
 SCALE = 4
 KEY = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -21,31 +21,20 @@ def texts() -> list[str]:
     return [f"otpauth://totp/H:{name}?secret={KEY[: 16 + i]}" for i, name in enumerate(names)]
 
 
-def drawn(code: QrCode) -> Image.Image:
-    """Draw the path as a browser does."""
-    width, path = code.path()
-    picture = Image.new("L", (width * SCALE, width * SCALE), 255)
-    pen = ImageDraw.Draw(picture)
-    for line in path.split("M")[1:]:
-        x, y = map(float, re.match(r"(\d+) (\d+\.5)", line).groups())  # type: ignore[union-attr]
-        for gap, run in re.findall(r"(?:m(\d+) 0)?h(\d+)", line):
-            left, top = (x + int(gap or 0)) * SCALE, (y - 0.5) * SCALE
-            x += int(gap or 0) + int(run)
-            pen.rectangle((left, top, x * SCALE - 1, top + SCALE - 1), fill=0)
-    return picture
-
-
 def test_either_picture_is_read_out_of_focus_and_askew() -> None:
     for text in texts():
         code = QrCode(text)
-        for picture in (drawn(code), Image.open(io.BytesIO(base64.b64decode(code.png())))):
+        for picture in (
+            stroked(*code.path(), SCALE),
+            Image.open(io.BytesIO(base64.b64decode(code.png()))),
+        ):
             seen = picture.convert("L").rotate(7, expand=True, fillcolor=255)
             seen = seen.filter(ImageFilter.GaussianBlur(1))
             assert [found.text for found in zxingcpp.read_barcodes(seen)] == [text]
 
 
 def test_the_path_leaves_a_quiet_zone_all_around() -> None:
-    picture = drawn(QrCode(KEY))
+    picture = stroked(*QrCode(KEY).path(), SCALE)
     dark = Image.eval(picture, lambda value: 255 - value).getbbox()
     edge = 3 * SCALE
     assert dark == (edge, edge, picture.width - edge, picture.height - edge)

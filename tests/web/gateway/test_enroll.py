@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 import zxingcpp
-from PIL import Image, ImageDraw
 
 from app.factors.recovery_code import new_code
 from app.models import Authenticator, AuthenticatorStatus, RecoveryCode, Result, User
 from app.services.audit import OPERATOR
 from tests.actors import Browser, Phone
 from tests.conftest import ONE_DATABASE, Harbor
+from tests.pictures import stroked
 
 CODE = re.compile(r"([0-9A-HJKMNP-TV-Z]{4}-){3}[0-9A-HJKMNP-TV-Z]{4}")
 """Four groups of Crockford's letters and digits: no I, L, O, U."""
@@ -131,14 +131,8 @@ def read_square(browser: Browser) -> str:
     start = next(n for n, (tag, found) in enumerate(tags) if found.get("role") == "img")
     size = int(str(tags[start][1]["viewbox"]).split()[2])
     drawing = str(tags[start + 1][1]["d"])
-    scale = 6
-    picture = Image.new("L", (size * scale, size * scale), 255)
-    draw = ImageDraw.Draw(picture)
-    spans = re.findall(r"M(\d+) (\d+)h(\d+)v1h-\3z", drawing)
-    assert "".join("M{} {}h{}v1h-{}z".format(*span, span[2]) for span in spans) == drawing
-    for x, y, width in (map(int, span) for span in spans):
-        draw.rectangle((x * scale, y * scale, (x + width) * scale - 1, (y + 1) * scale - 1), fill=0)
-    found = zxingcpp.read_barcode(picture)
+    assert tags[start + 1][1]["stroke"] == "#000"
+    found = zxingcpp.read_barcode(stroked(size, drawing, 6))
     assert found is not None
     return str(found.text)
 
