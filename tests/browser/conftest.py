@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import BaseServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -33,7 +36,6 @@ from tests.conftest import (
     fresh_database,
     make_config,
 )
-from tests.ports import free_port
 
 
 @pytest.fixture(scope="session")
@@ -143,25 +145,34 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def port() -> int:
-    """The same for each test, so that the application can be kept from one to the next."""
-    return free_port()
+def listener() -> Iterator[socket.socket]:
+    """Where each test's server takes its calls: one address, so that the application can be kept.
+
+    It listens all the time, so that nobody else can be given its port between two tests.
+    """
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
+        yield listening
 
 
 @pytest.fixture
 def stage(
-    chrome: Browser, clock: FixedClock, database_url: str, tmp_path: Path, port: int
+    chrome: Browser,
+    clock: FixedClock,
+    database_url: str,
+    tmp_path: Path,
+    listener: socket.socket,
 ) -> Iterator[Stage]:
     """The cast with a browser; after the test, nothing may have been complained about."""
+    host, port = listener.getsockname()
     config = make_config(database_url, tmp_path, base_url=f"http://localhost:{port}")
     app = application(config, clock)
     wired = app.extensions["gatehouse"]
-    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    harbor = Harbor(OverHttp(config.base_url), wired, clock, config.base_url)
-    yield from _staged(harbor, chrome, app)
-    server.shutdown()
-    server.server_close()
+    server = make_server(
+        host, port, app, threaded=True, request_handler=Quiet, fd=listener.fileno()
+    )
+    with _serving(server):
+        harbor = Harbor(OverHttp(config.base_url), wired, clock, config.base_url)
+        yield from _staged(harbor, chrome, app)
 
 
 @pytest.fixture
@@ -172,13 +183,23 @@ def tls_stage(chrome: Browser, tls_harbor: Harbor) -> Iterator[Stage]:
 
 def _staged(harbor: Harbor, chrome: Browser, app: Flask | None, **options: Any) -> Iterator[Stage]:
     back = ThreadingHTTPServer(("127.0.0.1", 0), Callback)
-    threading.Thread(target=back.serve_forever, daemon=True).start()
-    Callback.received = []
-    harbor.notes = harbor.registers(redirect_uri=f"http://127.0.0.1:{back.server_port}/callback")
-    found = Stage(harbor, harbor.clock, Callback.received, chrome, options, app=app)
-    yield found
-    for context in chrome.contexts:
-        context.close()
-    back.shutdown()
-    back.server_close()
-    assert found.complaints == []
+    with _serving(back):
+        Callback.received = []
+        uri = f"http://127.0.0.1:{back.server_port}/callback"
+        harbor.notes = harbor.registers(redirect_uri=uri)
+        found = Stage(harbor, harbor.clock, Callback.received, chrome, options, app=app)
+        yield found
+        for context in chrome.contexts:
+            context.close()
+        assert found.complaints == []
+
+
+@contextmanager
+def _serving(server: BaseServer) -> Iterator[None]:
+    """Serve until the end, and free the address however the test went."""
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
