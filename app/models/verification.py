@@ -95,4 +95,6 @@ class Verification(Base):
     """Of the secret in the cookie of the browser in which it was accepted."""
     confirmed_at: Mapped[datetime | None]
     """When the user really confirmed, if this rests on something earlier."""
+    spent_at: Mapped[datetime | None]
+    """When something was set up since, of a recovery code: it stands for one authenticator."""
     at: Mapped[datetime]

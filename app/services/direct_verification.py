@@ -228,6 +228,7 @@ _NO_SESSION = {
     "took_ms": None,
     "browser_hash": None,
     "confirmed_at": None,
+    "spent_at": None,
 }
 _NO_APPLICATION = {
     "application_id": None,

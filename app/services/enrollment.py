@@ -32,7 +32,7 @@ from app.services.authenticator_rows import kept
 from app.services.delivery import Delivery
 from app.services.method_settings import MethodSettings
 from app.services.recovery import REENROLLMENTS, Recovery
-from app.services.standing import is_frozen, settle
+from app.services.standing import is_frozen, settle, spend_recoveries
 from app.services.verification import Occasion, Verifications, live, secret_place
 
 PENDING_FOR = timedelta(minutes=30)
@@ -115,7 +115,7 @@ class Enrollment:
             return Ground.INVITED if session and _is_invited(tx, session) else None
         if user.reenrollment_approved:
             return Ground.APPROVED
-        return Ground.RECOVERED if recovered and not self._is_replaced(tx, user, session) else None
+        return Ground.RECOVERED if recovered else None
 
     def begin(
         self,
@@ -270,7 +270,7 @@ class Enrollment:
         )
         if isinstance(verdict, Refused):
             return verdict
-        if not self._use(tx, user, ground):
+        if not self._use(tx, user, ground, occasion.session):
             verdict.accepted, verdict.reason = False, Reason.EXPIRED.value
             return Refused(reason=Reason.EXPIRED)
         confirm = (
@@ -431,22 +431,8 @@ class Enrollment:
         """Tell whether a recovery code was used: in this session, or told to the backend."""
         if session is None:
             return self.has(tx, user, AuthenticatorStatus.SUSPENDED)
-        return self._verifications.accepted(tx, session, Purpose.RECOVERY) is not None
-
-    def _is_replaced(self, tx: Session, user: User, session: GatewaySession | None) -> bool:
-        """Tell whether something was set up elsewhere since a recovery code was used here.
-
-        One code stands for one new authenticator, whoever else approved another one.
-        """
-        used = session and self._verifications.accepted(tx, session, Purpose.RECOVERY)
-        if not used:
-            return False
-        since = sa.select(Authenticator.id).where(
-            Authenticator.user_id == user.id,
-            Authenticator.status == AuthenticatorStatus.ACTIVE,
-            Authenticator.confirmed_at > used.at,
-        )
-        return tx.scalar(since.limit(1)) is not None
+        used = self._verifications.accepted(tx, session, Purpose.RECOVERY)
+        return used is not None and used.spent_at is None
 
     def _vouched(self, tx: Session, session: GatewaySession) -> bool:
         """Tell whether this session lately verified an authenticator that the user still has."""
@@ -454,19 +440,22 @@ class Enrollment:
         proof = self._verifications.accepted(tx, session, Purpose.VERIFICATION, since=lately)
         return proof is not None
 
-    def _use(self, tx: Session, user: User, ground: Ground) -> bool:
+    def _use(self, tx: Session, user: User, ground: Ground, session: GatewaySession | None) -> bool:
         """Use up the ground, and let what is replaced die: both, or neither and False."""
         lock(tx, User.id, user.id)  # whoever stops a change comes before it, or after
         tx.refresh(user, ["frozen_at"])
         if is_frozen(user):
             return False
         with tx.begin_nested() as savepoint:
-            if used := self._used(tx, user, ground):
+            if used := self._used(tx, user, ground, session):
+                spend_recoveries(tx, [user.id], self._clock.now())
                 return used
             savepoint.rollback()
         return False
 
-    def _used(self, tx: Session, user: User, ground: Ground) -> bool:
+    def _used(
+        self, tx: Session, user: User, ground: Ground, session: GatewaySession | None
+    ) -> bool:
         mine = sa.update(User).where(User.id == user.id)
         match ground:
             case Ground.VOUCHED:
@@ -491,7 +480,8 @@ class Enrollment:
                 counted = mine.where(User.reenrollments < REENROLLMENTS)
                 one_more = {"reenrollments": User.reenrollments + 1, "reenrollment_approved": False}
                 used = touched_one(tx, counted.values(one_more))
-                return used and self._replace_suspended(tx, user)
+                stands = session is None or self._recovered(tx, user, session)
+                return used and stands and self._replace_suspended(tx, user)
             case Ground.FORCED:
                 touched_one(tx, mine.values(enrollment_open=False, reenrollment_approved=False))
                 both = (AuthenticatorStatus.SUSPENDED, AuthenticatorStatus.ACTIVE)

@@ -19,6 +19,7 @@ from app.services.audit import EventKind
 from app.services.contact_notices import Before
 from app.services.import_notices import ADDED, BROUGHT, News
 from app.services.import_rows import BadRow, CheckedRow
+from app.services.standing import spend_recoveries
 from app.services.user_fields import UserChanges, apply, name_keys, named_by_number
 from app.services.verification import secret_place
 
@@ -98,6 +99,8 @@ class Batch:
             self._tx.execute(sa.insert(User), self._new_users)
         if self._new_authenticators:
             self._tx.execute(sa.insert(Authenticator), self._new_authenticators)
+            enrolled = [one["user_id"] for one in self._new_authenticators]
+            spend_recoveries(self._tx, enrolled, self._now)
 
     def _hold_organization(self) -> None:
         """Let the imports of an organization wait for each other; single calls go on."""

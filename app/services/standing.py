@@ -4,12 +4,48 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.errors import Refusal
-from app.models import Authenticator, AuthenticatorStatus, TrustedBrowser, User
+from app.models import (
+    Authenticator,
+    AuthenticatorStatus,
+    Purpose,
+    TrustedBrowser,
+    User,
+    Verification,
+)
+
+_THEIRS: sa.BindParameter[Collection[uuid.UUID]] = sa.bindparam("user_ids", expanding=True)
+_SETTLE = (
+    sa.update(User)
+    .where(User.id.in_(_THEIRS))
+    .values(
+        enrolled=sa.exists().where(
+            Authenticator.user_id == User.id, Authenticator.status == AuthenticatorStatus.ACTIVE
+        )
+    )
+    .execution_options(synchronize_session=False)
+)
+_FORGET = (
+    sa.delete(TrustedBrowser)
+    .where(TrustedBrowser.user_id.in_(_THEIRS))
+    .execution_options(synchronize_session=False)
+)
+_SPEND = (
+    sa.update(Verification)
+    .where(
+        Verification.user_id.in_(_THEIRS),
+        Verification.purpose == Purpose.RECOVERY,
+        Verification.accepted,
+        Verification.spent_at.is_(None),
+    )
+    .values(spent_at=sa.bindparam("moment"))
+    .execution_options(synchronize_session=False)
+)
 
 
 def settle(tx: Session, *user_ids: uuid.UUID) -> None:
@@ -24,22 +60,21 @@ def settle_all(tx: Session, user_ids: Collection[uuid.UUID]) -> None:
     """Do that for many users in one statement."""
     if not user_ids:
         return
-    active = sa.exists().where(
-        Authenticator.user_id == User.id, Authenticator.status == AuthenticatorStatus.ACTIVE
-    )
-    tx.execute(
-        sa.update(User).where(User.id.in_(user_ids)).values(enrolled=active),
-        execution_options={"synchronize_session": False},
-    )
+    tx.execute(_SETTLE, {"user_ids": user_ids})
     forget_browsers(tx, user_ids)
 
 
 def forget_browsers(tx: Session, user_ids: Collection[uuid.UUID]) -> None:
     """Trust no browser of these users any more, since something happened to their accounts."""
-    tx.execute(
-        sa.delete(TrustedBrowser).where(TrustedBrowser.user_id.in_(user_ids)),
-        execution_options={"synchronize_session": False},
-    )
+    tx.execute(_FORGET, {"user_ids": user_ids})
+
+
+def spend_recoveries(tx: Session, user_ids: Collection[uuid.UUID], now: datetime) -> None:
+    """Let no recovery code that was used before stand for a new authenticator any more.
+
+    Each stands for one, whoever else let these users set something up in the meantime.
+    """
+    tx.execute(_SPEND, {"user_ids": user_ids, "moment": now})
 
 
 def is_suspended(user: User) -> bool:

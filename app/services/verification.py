@@ -508,6 +508,8 @@ _ACCEPTED = (
         ),
     )
     .order_by(Verification.at.desc())
+    # What a recovery code stood for may have been set up since, by a statement of its own.
+    .execution_options(populate_existing=True)
 )
 _ASKED = {PASSKEY.kind, *MESSAGE_CODES}
 """Kinds whose answers are for a challenge of ours."""

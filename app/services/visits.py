@@ -378,6 +378,6 @@ class Visits:
             return Ground.VOUCHED
         recovered = self._verifications.accepted(tx, session, Purpose.RECOVERY)
         enrolled = self._verifications.accepted(tx, session, Purpose.ENROLLMENT)
-        if enrolled and (recovered is None or enrolled.at >= recovered.at):
+        if enrolled and (recovered is None or recovered.spent_at):
             return None  # the recovery code is done with; what there is now confirms the user
         return ground

@@ -1461,6 +1461,7 @@ def upgrade() -> None:
         sa.Column("took_ms", sa.Integer(), nullable=True),
         sa.Column("browser_hash", sa.String(), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("spent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["application_id"],

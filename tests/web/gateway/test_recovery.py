@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from app.models import (
@@ -103,12 +104,15 @@ def test_a_lost_phone_is_replaced_in_one_visit(harbor: Harbor) -> None:
     assert "recovery_code_used" not in harbor.notes.checks(later.back["result"])
 
 
-def test_a_code_brings_no_second_phone_once_another_visit_set_one_up(harbor: Harbor) -> None:
+@pytest.mark.parametrize("seconds", [1, 0, -300], ids=["later", "at once", "clock set back"])
+def test_a_code_brings_no_second_phone_once_another_visit_set_one_up(
+    harbor: Harbor, seconds: int
+) -> None:
     """Whoever stole a code is out as soon as the help desk has approved the user's own new one."""
     _old, codes = enrolls(harbor)
     thief = recovers(harbor, codes[0])
     stolen = thief.scans()
-    harbor.clock.advance(1)
+    harbor.clock.advance(seconds)
     assert approves(harbor)
     own = harbor.visits(harbor.ada)
     phone = own.sets_up()
