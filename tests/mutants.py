@@ -39,7 +39,7 @@ NOTICED_BY: dict[str, list[str]] = {
     "app/factors/magic_link.py": [f"{GATEWAY}/test_magic_link.py"],
     "app/factors/passkey.py": ["tests/factors/test_passkey.py"],
     "app/factors/passkey_checks.py": [
-        "tests/factors/test_passkey.py",
+        "tests/factors/test_passkey_checks.py",
         f"{GATEWAY}/test_passkey.py",
     ],
     "app/factors/passkey_options.py": ["tests/factors/test_passkey.py"],

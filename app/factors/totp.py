@@ -26,8 +26,6 @@ from app.factors.base import (
 
 SECRET_BYTES = 20
 """160 bits, as RFC 4226 section 4 recommends."""
-LEAST_SECRET_BYTES = 10
-"""80 bits: what other systems gave out, and we take over."""
 ALGORITHMS: dict[str, type[SHA1 | SHA256 | SHA512]] = {
     "SHA1": SHA1,
     "SHA256": SHA256,

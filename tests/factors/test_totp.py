@@ -120,6 +120,39 @@ def test_a_code_of_another_time_tells_how_far_the_clock_is_off(steps: int) -> No
     assert judged(code(steps)) == told
 
 
+def test_of_two_times_that_have_the_same_code_the_nearer_tells_how_far_the_clock_is_off() -> None:
+    secret = b"%020d" % 1350
+    told = TOTP.check(
+        secret, "025157", now=NOON, last_step=-1, parameters={}, tolerance=Tolerance()
+    )
+    assert told == Refused(reason=Reason.CLOCK_OFF, step=step_of(NOON) + 3, drift=90)  # not -480
+
+
+def test_where_it_is_strict_no_code_comes_before_its_time() -> None:
+    outcomes = [
+        TOTP.check(
+            RFC_SECRET,
+            code(steps),
+            now=NOON,
+            last_step=-1,
+            parameters={},
+            tolerance=Tolerance(strict=True),
+        )
+        for steps in (-1, 0, 1)
+    ]
+    early = Refused(reason=Reason.CLOCK_OFF, step=step_of(NOON) + 1, drift=30)
+    assert outcomes == [Accepted(step=step_of(NOON) - 1), Accepted(step=step_of(NOON)), early]
+
+
+def test_a_short_seed_that_was_taken_over_works() -> None:
+    short = RFC_SECRET[:10]
+    app = Phone(TOTP.prompt(short, Subject(issuer="Harbor", label="ada"), {}).view["uri"])
+    judged = TOTP.check(
+        short, app.code(NOON), now=NOON, last_step=-1, parameters={}, tolerance=Tolerance()
+    )
+    assert judged == Accepted(step=step_of(NOON))
+
+
 @pytest.mark.parametrize("steps", [-21, 21, 2880])
 def test_a_code_of_a_far_time_is_merely_wrong(steps: int) -> None:
     assert judged(code(steps)) == Refused(reason=Reason.WRONG)
