@@ -16,6 +16,11 @@ import sqlalchemy as sa
 
 Sent = dict[str, Any]
 """Statements with the parameters that each came with first."""
+_FORGET_STATISTICS = (
+    "DELETE FROM pg_statistic",
+    "UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE relkind IN ('r', 'i')",
+)
+"""Whether a table of a few rows was counted lately must decide nothing."""
 _PLANNED = ("SELECT", "UPDATE", "DELETE", "INSERT", "WITH")
 
 
@@ -49,6 +54,8 @@ def scans(engine: sa.Engine, sent: Sent, *, may_scan: frozenset[str] = frozenset
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            for forget in _FORGET_STATISTICS:
+                connection.exec_driver_sql(forget)
         found = [
             f"{what}: {' '.join(statement.split())}"
             for statement, parameters in sent.items()
