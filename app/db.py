@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import event
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session, SessionTransaction
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.functions import FunctionElement
@@ -26,6 +28,7 @@ from app.engines import BY_ITSELF, opened
 _log = structlog.get_logger("gatehouse")
 _SURVIVORS = "survivors"
 _FOLLOWERS = "followers"
+_HELD = "held"
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 _NAMING = {
@@ -178,9 +181,26 @@ def touched(
 def lock(session: Session, key: InstrumentedAttribute[Any], value: object) -> None:
     """Hold a row until the transaction ends: what is read after this stays so.
 
-    PostgreSQL waits until nobody else holds it; SQLite's writers queue before they begin.
+    PostgreSQL waits until nobody else holds it, once; SQLite's writers queue before they begin.
     """
-    session.execute(sa.select(key).where(key == value).with_for_update())
+    held = session.info.setdefault(_HELD, set())
+    if session.connection().dialect.name == "sqlite" or (str(key), value) in held:
+        return
+    session.execute(_holding(key), {"value": value})
+    held.add((str(key), value))
+
+
+@cache
+def _holding(key: InstrumentedAttribute[Any]) -> sa.Select[Any]:
+    return sa.select(key).where(key == sa.bindparam("value")).with_for_update()
+
+
+def _let_go(session: Session, _before: SessionTransaction) -> None:
+    """Forget what is held, since even what is undone in part may let go of some."""
+    session.info.pop(_HELD, None)
+
+
+event.listen(Session, "after_soft_rollback", _let_go)
 
 
 def hold_still(session: Session) -> None:

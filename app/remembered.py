@@ -9,7 +9,8 @@ transaction, so there is nothing that another worker or host would have to be to
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -64,14 +65,31 @@ def _after_statement(state: ORMExecuteState) -> None:
         if statement._for_update_arg is not None:
             _forget(state.session)
         return
-    # With what is deleted the database deletes more.
-    is_plain = isinstance(statement, sa.Insert | sa.Update) and not statement._independent_ctes
-    _forget(state.session, [statement.table.name] if is_plain else None)
+    if not isinstance(statement, sa.Insert | sa.Update | sa.Delete) or statement._independent_ctes:
+        _forget(state.session)
+        return
+    name = cast(sa.Table, statement.table).name
+    _forget(state.session, _fallen_with(name) if statement.is_delete else [name])
 
 
 def _after_flush(session: Session, _context: object) -> None:
     changed = {one.__tablename__ for one in (*session.new, *session.dirty)}
-    _forget(session, None if session.deleted else changed)
+    _forget(session, changed.union(*(_fallen_with(one.__tablename__) for one in session.deleted)))
+
+
+@cache
+def _fallen_with(name: str) -> frozenset[str]:
+    """Return the tables in which the database deletes or changes rows, when one of this goes."""
+    fallen, found = set[str](), [name]
+    while found:
+        if (name := found.pop()) not in fallen:
+            fallen.add(name)
+            found += [one.name for one in Base.metadata.tables.values() if _follows(one, name)]
+    return frozenset(fallen)
+
+
+def _follows(table: sa.Table, other: str) -> bool:
+    return any(one.ondelete and one.column.table.name == other for one in table.foreign_keys)
 
 
 def _after_rollback(session: Session, _before: SessionTransaction) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.db import Database, lock
-from app.models import Environment, Event, Organization
+from app.models import Authenticator, Environment, Event, Organization
 from app.remembered import remember, remembered
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -44,6 +44,10 @@ def asks(tx: Session) -> int:
     return remembered(tx, "times", lambda: next(times), of=[Organization])
 
 
+def is_postgresql(tx: Session) -> bool:
+    return tx.get_bind().dialect.name == "postgresql"
+
+
 def by_object(tx: Session) -> None:
     tx.scalars(sa.select(Organization)).one().name = "Harbour"
 
@@ -60,13 +64,8 @@ def by_text(tx: Session) -> None:
     tx.execute(sa.text("UPDATE organizations SET name = 'Harbour'"))
 
 
-def by_delete_elsewhere(tx: Session) -> None:
-    """The database may delete more with it."""
-    tx.execute(sa.delete(Event))
-
-
-def by_lock(tx: Session) -> None:
-    lock(tx, Organization.domain, "harbor")
+def by_delete(tx: Session) -> None:
+    tx.execute(sa.delete(Organization))
 
 
 def by_refresh(tx: Session) -> None:
@@ -84,8 +83,7 @@ def by_rollback(tx: Session) -> None:
         by_statement,
         by_core,
         by_text,
-        by_delete_elsewhere,
-        by_lock,
+        by_delete,
         by_refresh,
         by_rollback,
     ],
@@ -102,7 +100,46 @@ def test_a_change_of_another_table_leaves_an_answer_as_it_is(tx: Session) -> Non
     asks(tx)
     tx.add(Event(at=NOON, kind="one", actor="operator", detail={}))
     tx.execute(sa.update(Event).values(kind="two"))
+    tx.execute(sa.delete(Event))
     assert asks(tx) == 1
+
+
+@pytest.mark.parametrize("by", ["statement", "object"])
+def test_an_answer_is_asked_for_anew_when_its_rows_may_have_gone_with_others(
+    tx: Session, by: str
+) -> None:
+    times = count(1)
+
+    def asked() -> int:  # authenticators are users', and users are organizations'
+        return remembered(tx, "times", lambda: next(times), of=[Authenticator])
+
+    assert [asked(), asked()] == [1, 1]
+    if by == "statement":
+        tx.execute(sa.delete(Organization))
+    else:
+        tx.delete(tx.scalars(sa.select(Organization)).one())
+    assert [asked(), asked()] == [2, 2]
+
+
+def test_what_others_did_while_a_row_was_waited_for_is_asked_for_once(tx: Session) -> None:
+    first = asks(tx)
+    for _ in range(2):
+        lock(tx, Organization.domain, "harbor")
+        # On SQLite nobody else writes.
+        assert asks(tx) == (first + 1 if is_postgresql(tx) else first)
+
+
+def test_a_row_that_was_held_in_what_was_undone_is_held_anew(tx: Session) -> None:
+    if not is_postgresql(tx):
+        pytest.skip("SQLite's writers hold all rows")
+    tx.commit()
+    nested = tx.begin_nested()
+    lock(tx, Organization.domain, "harbor")
+    nested.rollback()
+    lock(tx, Organization.domain, "harbor")
+    free = sa.select(Organization.id).with_for_update(skip_locked=True)
+    with Session(tx.connection().engine) as other:
+        assert other.scalars(free).all() == []
 
 
 def test_an_answer_that_came_along_is_told_until_its_table_changes(tx: Session) -> None:

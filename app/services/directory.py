@@ -27,6 +27,18 @@ from app.services.user_fields import (
     name_keys,
 )
 
+_MINE = sa.select(User).where(User.organization_id == sa.bindparam("organization_id"))
+
+
+def _with_locked(found: sa.Select[User]) -> dict[bool, sa.Select[User]]:
+    """Return a select as it is, and one that holds the row until the transaction ends."""
+    held = found.with_for_update().execution_options(populate_existing=True)
+    return {False: found, True: held}
+
+
+_BY_ID = _with_locked(_MINE.where(User.id == sa.bindparam("user_id")))
+_BY_EMAIL = _with_locked(_MINE.where(User.email_key == sa.bindparam("email_key")))
+
 
 class Directory:
     """The users of every organization; each look-up starts from the organization."""
@@ -102,13 +114,11 @@ class Directory:
         Raises:
             NotFound: nobody here has it.
         """
-        mine = sa.select(User).where(User.organization_id == organization.id)
-        if locked:
-            mine = mine.with_for_update().execution_options(populate_existing=True)
+        mine = {"organization_id": organization.id}
         if (user_id := _uuid(id_or_email)) is not None:
-            found = tx.scalar(mine.where(User.id == user_id))
+            found = tx.scalar(_BY_ID[locked], mine | {"user_id": user_id})
         elif (address := _email(id_or_email)) is not None:
-            found = tx.scalar(mine.where(User.email_key == email_key(address)))
+            found = tx.scalar(_BY_EMAIL[locked], mine | {"email_key": email_key(address)})
         else:
             found = None
         if found is None:

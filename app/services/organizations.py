@@ -22,6 +22,11 @@ from app.services.method_settings import MethodSettings
 _DOMAIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _EMAIL_DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 _NAME_LENGTH = 100
+_NAMED = sa.select(Organization).where(
+    Organization.environment == sa.bindparam("environment"),
+    Organization.domain == sa.bindparam("domain"),
+    Organization.deleted_at.is_(None),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +95,7 @@ class Organizations:
         Raises:
             NotFound: there is none in this environment.
         """
-        found = tx.scalar(_organizations(environment).where(Organization.domain == domain))
+        found = tx.scalar(_NAMED, {"environment": environment, "domain": domain})
         if found is None:
             raise NotFound("organization")
         return found

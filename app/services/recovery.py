@@ -21,6 +21,16 @@ REENROLLMENTS = 5
 """So many times a code may replace an authenticator before a human has to verify the user."""
 
 _PURPOSE = "recovery code"
+_MINE = RecoveryCode.user_id == sa.bindparam("theirs")
+_WORKING = sa.and_(_MINE, RecoveryCode.authenticator_id.is_(None))
+_WITH = sa.and_(_MINE, RecoveryCode.authenticator_id == sa.bindparam("came_with"))
+_IS_ANY = sa.select(sa.exists().where(_WORKING))
+_CAME_WITH = sa.select(sa.exists().where(_WITH))
+_LET_WORK = sa.update(RecoveryCode).where(_WITH).values(authenticator_id=None)
+_DISCARD = sa.delete(RecoveryCode).where(_WORKING)
+_LEFT = sa.select(sa.func.count()).where(_WORKING, RecoveryCode.used_at.is_(None))
+_LENGTH = sa.select(RecoveryCode.length).where(_WORKING).limit(1)
+_HASHES = sa.select(RecoveryCode.code_hash).where(_WORKING)
 
 
 class Recovery:
@@ -80,30 +90,26 @@ class Recovery:
 
     def activate(self, tx: Session, user: User, confirmed: Authenticator) -> None:
         """Let the codes that came with an authenticator work, in place of all others."""
-        mine = RecoveryCode.user_id == user.id
-        with_it = sa.and_(mine, RecoveryCode.authenticator_id == confirmed.id)
-        if tx.scalar(sa.select(RecoveryCode.id).where(with_it).limit(1)) is None:
-            return
-        self.discard(tx, user)
-        tx.execute(sa.update(RecoveryCode).where(with_it).values(authenticator_id=None))
+        these = {"theirs": user.id, "came_with": confirmed.id}
+        if tx.scalar(_CAME_WITH, these):
+            self.discard(tx, user)
+            tx.execute(_LET_WORK, these)
 
     def discard(self, tx: Session, user: User) -> None:
         """Let all codes of a user die at once, but those of an authenticator still pending."""
-        tx.execute(sa.delete(RecoveryCode).where(_working(user)))
+        tx.execute(_DISCARD, {"theirs": user.id})
 
     def has_any(self, tx: Session, user: User) -> bool:
         """Tell whether the user ever got codes that were not replaced since, used or not."""
-        return tx.scalar(sa.select(RecoveryCode.id).where(_working(user)).limit(1)) is not None
+        return bool(tx.scalar(_IS_ANY, {"theirs": user.id}))
 
     def remaining(self, tx: Session, user: User) -> int:
         """Return how many codes the user could still use."""
-        unused = sa.select(sa.func.count()).where(_working(user), RecoveryCode.used_at.is_(None))
-        return tx.scalar(unused) or 0
+        return tx.scalar(_LEFT, {"theirs": user.id}) or 0
 
     def length(self, tx: Session, user: User) -> int:
         """Return how many letters and digits each of the user's codes has."""
-        theirs = sa.select(RecoveryCode.length).where(_working(user)).limit(1)
-        return tx.scalar(theirs) or recovery_code.LENGTH
+        return tx.scalar(_LENGTH, {"theirs": user.id}) or recovery_code.LENGTH
 
     def refusal(self, user: User) -> Refused | None:
         """Tell why no code of the user is judged now, whatever it is."""
@@ -138,7 +144,11 @@ class Recovery:
     def spend(self, tx: Session, user: User, answer: str, *, now: datetime) -> Refused | None:
         """Use a code up and nothing with it: for who has no app that it would stand in for."""
         hashes = self._vault.hashes(recovery_code.normalize(answer), purpose=_PURPOSE)
-        mine = sa.and_(_working(user), RecoveryCode.code_hash.in_(hashes))
+        mine = sa.and_(
+            RecoveryCode.user_id == user.id,
+            RecoveryCode.authenticator_id.is_(None),
+            RecoveryCode.code_hash.in_(hashes),
+        )
         use_code = (
             sa.update(RecoveryCode).where(mine, RecoveryCode.used_at.is_(None)).values(used_at=now)
         )
@@ -160,7 +170,7 @@ class Recovery:
         return codes if self._are_current(tx, session.user, codes) else None
 
     def _are_current(self, tx: Session, user: User, codes: list[str]) -> bool:
-        stored = set(tx.scalars(sa.select(RecoveryCode.code_hash).where(_working(user))))
+        stored = set(tx.scalars(_HASHES, {"theirs": user.id}))
         found = [
             any(
                 mac in stored
@@ -169,10 +179,6 @@ class Recovery:
             for code in codes
         ]
         return len(set(codes)) == len(codes) == len(stored) and all(found)
-
-
-def _working(user: User) -> sa.ColumnElement[bool]:
-    return sa.and_(RecoveryCode.user_id == user.id, RecoveryCode.authenticator_id.is_(None))
 
 
 def _shown_place(session: GatewaySession) -> str:

@@ -36,6 +36,11 @@ COMMON = tuple(use for use in KeyUse if use is not KeyUse.ENTRA)
 _KEY = sa.select(SigningKey).where(
     SigningKey.use == sa.bindparam("wanted"), SigningKey.state == sa.bindparam("standing")
 )
+_PUBLISHED = sa.select(SigningKey.kid).where(
+    SigningKey.kid == sa.bindparam("kid"),
+    SigningKey.use == sa.bindparam("use"),
+    sa.or_(SigningKey.retired_at.is_(None), SigningKey.retired_at > sa.bindparam("over_since")),
+)
 _RS256: jose.Algorithm = "RS256"
 
 
@@ -176,6 +181,11 @@ class SigningKeys:
         shown = sa.or_(SigningKey.retired_at.is_(None), *retired)
         found = sa.select(SigningKey).where(shown, SigningKey.use.in_(uses or COMMON))
         return [key.public for key in tx.scalars(found.order_by(SigningKey.created_at))]
+
+    def is_published(self, tx: Session, use: KeyUse, kid: str) -> bool:
+        """Tell whether a key that signs this is one of those."""
+        named = {"kid": kid, "use": use, "over_since": self.over_since(use)}
+        return tx.scalar(_PUBLISHED, named) is not None
 
     def over_since(self, use: KeyUse) -> datetime:
         """Return when a key that signs this was retired at the earliest, if it is still shown."""

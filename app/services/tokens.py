@@ -221,11 +221,11 @@ class Tokens:
 
     def api_key_of(self, tx: Session, token: str) -> str | None:
         """Return the `client_id` that a valid access token names."""
-        keys = self._keys.published(tx, KeyUse.ACCESS)
         bearer = self.proven(token)
         if bearer is not None:
-            known = any(key["kid"] == bearer.kid for key in keys)
+            known = self._keys.is_published(tx, KeyUse.ACCESS, bearer.kid)
             return str(bearer.client_id) if known else None
+        keys = self._keys.published(tx, KeyUse.ACCESS)
         try:
             claims = jose.verify(token, typ=ACCESS_TOKEN_TYP, keys=keys)
         except jose.BadToken:

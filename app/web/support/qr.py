@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Iterator
+from io import BytesIO
 
 import segno
+from PIL import Image, ImageOps
 
 _BORDER = 3
 _MASK = 6
@@ -14,6 +15,8 @@ _MASK = 6
 time, and cameras read the one as well as the other: the code itself says which it is."""
 _PIXELS = 6
 """Of one module in the PNG."""
+_SHADES = bytes.maketrans(b"\0\1", b"\xff\0")
+"""Light and dark as shades of grey."""
 
 
 class QrCode:
@@ -38,9 +41,16 @@ class QrCode:
 
     def png(self) -> str:
         """Return it as a PNG in base64."""
-        picture = io.BytesIO()
-        self._code.save(picture, kind="png", scale=_PIXELS, border=4)
-        return base64.b64encode(picture.getvalue()).decode()
+        rows = self._code.matrix
+        width = len(rows)
+        shades = b"".join(map(bytes, rows)).translate(_SHADES)
+        code = ImageOps.expand(Image.frombytes("L", (width, width), shades), border=4, fill=255)
+        picture, file = (
+            code.resize((code.width * _PIXELS,) * 2, Image.Resampling.NEAREST),
+            BytesIO(),
+        )
+        picture.convert("1", dither=Image.Dither.NONE).save(file, "png")
+        return base64.b64encode(file.getvalue()).decode()
 
     def svg(self) -> str:
         """Return it as an SVG document that scales."""
