@@ -111,12 +111,12 @@ class EntraChecks:
         except KeysUnavailable as unavailable:
             found = unavailable.detail
             if pinned:
-                found = f"{len(pinned)} pinned keys, not compared: {found}"
+                found = f"pinned keys: {len(pinned)}, not compared: {found}"
             return Check(name="microsoft", passed=bool(pinned), wanted=wanted, found=found)
         common = {key["kid"] for key in keys} & {key["kid"] for key in pinned or keys}
-        found = f"{len(keys)} keys, fetched now"
+        found = f"keys fetched now: {len(keys)}"
         if pinned:
-            found = f"{len(common)} of {len(pinned)} pinned keys among {len(keys)} fetched now"
+            found = f"pinned keys: {len(common)} of {len(pinned)} among the {len(keys)} fetched now"
         return Check(name="microsoft", passed=bool(common), wanted=wanted, found=found)
 
     def _json(self, address: str) -> dict[str, Any]:

@@ -86,10 +86,13 @@ def refused(refusal: Refusal) -> Response:
 
 
 def _refuse_form(error: CSRFError) -> ResponseReturnValue:
-    # Some forms have no page at their own address; a visit knows which page is next.
-    visit_id = (request.view_args or {}).get("visit_id")
-    path = url_for("gateway.resume", visit_id=visit_id) if visit_id else request.path
-    return render_template("errors/form.html", path=path), 400
+    return render_template("errors/form.html", path=_page_of_form()), 400
+
+
+def _page_of_form() -> str:
+    """Return where to look again; some forms have no page at their own address."""
+    visit_id = (request.view_args or {}).get("visit_id")  # a visit knows which page is next
+    return url_for("gateway.resume", visit_id=visit_id) if visit_id else request.path
 
 
 def _explain(error: HTTPException) -> ResponseReturnValue:
@@ -102,10 +105,11 @@ def _explain(error: HTTPException) -> ResponseReturnValue:
 
 def _surprise(error: Exception) -> ResponseReturnValue:
     _log.error("unexpected error", exc_info=error)
-    told = _tell("internal_error", "The fault is ours. Repeat the request later.", 500)
-    if is_away(error):  # nothing else gets this status: a proxy may take it for a sign of the host
-        told.status_code = 504
-        told.headers["Retry-After"] = str(_AWAY_SECONDS)
+    if not is_away(error):
+        return _tell("internal_error", "The fault is ours. Repeat the request later.", 500)
+    # Nothing else gets this status: a proxy may take it for a sign of the host.
+    told = _tell("internal_error", "The database can't be reached. Repeat the request later.", 504)
+    told.headers["Retry-After"] = str(_AWAY_SECONDS)
     return told
 
 
@@ -131,7 +135,8 @@ def _shape(code: str, message: str, status: int, retry_at: datetime | None) -> R
             return teller(code, message, status, retry_at)
     if request.path.startswith(_PROGRAMS):
         return api_error(code, message, status, retry_at)
-    return make_response(render_template(_page(), status=status), status)
+    path = "" if request.method == "GET" else _page_of_form()
+    return make_response(render_template(_page(), status=status, path=path), status)
 
 
 def _page() -> str:

@@ -463,7 +463,6 @@ DEEDS = [
         "method_setting:changed",
     ),
     deed("admin_messages_providers.create", "/messages/providers/new/smtp", "provider:created"),
-    deed("admin_messages_providers.create", "/messages/providers/new/smtp", "provider:created"),
     deed(
         "admin_messages_providers.save",
         "/messages/providers/{account}/edit",
