@@ -5,7 +5,16 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from app.factors import MESSAGE_CODES
-from app.models import Authenticator, GatewaySession, Intent
+from app.models import (
+    Application,
+    Authenticator,
+    GatewaySession,
+    Intent,
+    MethodSetting,
+    ProviderAccount,
+    SendingRules,
+)
+from app.remembered import remembered
 from app.services.assurance import suitable, suits
 from app.services.enrollment import MOST_PER_USER
 from app.services.method_settings import MethodSettings
@@ -60,5 +69,10 @@ class Means:
 
     def hosted(self, tx: Session, session: GatewaySession) -> set[str]:
         """Return the kinds that the organization offers and the application takes."""
-        organization = session.user.organization
-        return self._method_settings.hosted(tx, organization, session)
+
+        def read() -> frozenset[str]:
+            organization = session.user.organization
+            return frozenset(self._method_settings.hosted(tx, organization, session))
+
+        settings = [MethodSetting, ProviderAccount, SendingRules, Application, GatewaySession]
+        return set(remembered(tx, ("hosted", session.id), read, of=settings))

@@ -12,6 +12,7 @@ from app.errors import Invalid
 from app.factors.passkey import KIND, Demands
 from app.factors.passkey_checks import certificates
 from app.models import MethodSetting, Organization
+from app.remembered import remembered
 from app.services.audit import Actor, Audit, EventKind
 from app.services.method_rows import method_rows
 
@@ -63,13 +64,17 @@ class PasskeyRules:
 
     def of(self, tx: Session, organization: Organization) -> PasskeySettings:
         """Return an organization's settings; one without a row takes passkeys as usual."""
-        row = method_rows(tx, organization.id).get(KIND)
-        if row is None:
-            return PasskeySettings()
-        kept = dict(row.parameters)
-        if "models" in kept:
-            kept["models"] = tuple(kept["models"])
-        return PasskeySettings(active=row.active, **kept)
+
+        def read() -> PasskeySettings:
+            row = method_rows(tx, organization.id).get(KIND)
+            if row is None:
+                return PasskeySettings()
+            kept = dict(row.parameters)
+            if "models" in kept:
+                kept["models"] = tuple(kept["models"])
+            return PasskeySettings(active=row.active, **kept)
+
+        return remembered(tx, (PasskeySettings, organization.id), read, of=[MethodSetting])
 
     def offered(self, tx: Session, organization: Organization) -> bool:
         """Tell whether passkeys are on, and work at all: not at a bare IP address."""
