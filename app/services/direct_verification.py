@@ -18,7 +18,7 @@ from app.clock import Clock
 from app.crypto import Vault
 from app.db import Database
 from app.factors import SECRET_FACTORS, recovery_code
-from app.factors.base import Accepted, Outcome, Refused
+from app.factors.base import Accepted, Outcome, Reason, Refused
 from app.factors.totp import Totp
 from app.models import Environment, KeyUse, Purpose
 from app.services.api_keys import Permission
@@ -110,7 +110,12 @@ class DirectVerifications:
             return None
         with self._database.direct() as connection:
             case = self._case(connection, asked)
-            return self._judged(connection, case) if case else None
+            if case is None:
+                return None
+            row = case.row
+            if not self._limits.allows(row.user_failures, row.retry_at, now=case.now):
+                return self._unjudged(case)
+            return self._judged(connection, case)
 
     def _case(self, connection: sa.Connection, asked: Asked) -> _Case | None:
         bearer = self._tokens.proven(asked.token)
@@ -125,7 +130,7 @@ class DirectVerifications:
         }
         found = FIND.all(connection, named)
         row, now = _only_app(found), self._clock.now()
-        if row is None or not self._limits.allows(row.user_failures, row.retry_at, now=now):
+        if row is None:
             return None
         return _Case(
             row=row,
@@ -133,6 +138,22 @@ class DirectVerifications:
             answer=asked.answer,
             actor=asked.admit(bearer.client_id),
             now=now,
+        )
+
+    def _unjudged(self, case: _Case) -> Judged:
+        """Answer while nothing is judged, which writes nothing: whoever hammers holds up nobody."""
+        row = case.row
+        locked = Refused(
+            reason=Reason.LOCKED,
+            retry_at=self._limits.until(row.user_failures, row.retry_at),
+            attempts_left=0,
+        )
+        return Judged(
+            request_id=self._challenges.new_id(),
+            domain=row.domain,
+            environment=row.environment,
+            judged_at=case.now,
+            refused=locked,
         )
 
     def _judged(self, connection: sa.Connection, case: _Case) -> Judged | None:

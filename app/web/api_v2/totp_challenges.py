@@ -102,6 +102,7 @@ def _directly(domain: str, user_id: str) -> ChallengeShown | None:
     )
     if judged is None:
         return None
+    demand_unlocked(judged.refused)
     return _shown(
         {"domain_": judged.domain, "environment_": judged.environment}, user, judged, used=False
     )

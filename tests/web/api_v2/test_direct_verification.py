@@ -170,6 +170,16 @@ def test_the_short_way_asks_the_database_for_little(harbor: Harbor) -> None:
         assert [one.split()[0] for one, _ in said] == FEW[database.engine.dialect.name]
 
 
+def test_who_hammers_a_locked_user_keeps_nobody_from_writing(harbor: Harbor) -> None:
+    phone, _ = has_phone(harbor)
+    for _ in range(5):
+        verifies(harbor, harbor.wrong_codes(phone)[0])
+    with heard(harbor.services.database) as said:
+        for code in (harbor.wrong_codes(phone)[0], harbor.code(phone)):
+            assert verifies(harbor, code).status == 429
+    assert [one.split()[0] for one, _ in said] == ["SELECT", "SELECT"]
+
+
 def test_nothing_is_scanned(harbor: Harbor) -> None:
     phone, _ = has_phone(harbor)
     verifies(harbor, harbor.wrong_codes(phone)[0])
