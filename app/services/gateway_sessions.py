@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -429,7 +429,8 @@ class GatewaySessions:
         """
         recovery = self._verifications.accepted(tx, session, Purpose.RECOVERY)
         status = SessionStatus.VERIFIED if recovery else status_of(verification)
-        if not self._end(tx, session, status):
+        # What was confirmed in time counts, though the session may have run out since.
+        if not self._end(tx, session, status, alive_at=verification.at):
             raise RuntimeError("a gateway session ended twice")
         if self.is_own(session):
             return None
@@ -449,14 +450,21 @@ class GatewaySessions:
         """Return an address that nobody could register before the session was there."""
         return f"{self._base_url}/gateway/{session.short_id}/ended"
 
-    def _end(self, tx: Session, session: GatewaySession, status: SessionStatus) -> bool:
+    def _end(
+        self,
+        tx: Session,
+        session: GatewaySession,
+        status: SessionStatus,
+        *,
+        alive_at: datetime | None = None,
+    ) -> bool:
         now = self._clock.now()
         end = (
             sa.update(GatewaySession)
             .where(
                 GatewaySession.id == session.id,
                 GatewaySession.status == SessionStatus.PENDING,
-                GatewaySession.expires_at > now,
+                GatewaySession.expires_at > (alive_at or now),
             )
             .values(status=status, ended_at=now)
         )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 import sqlalchemy as sa
 
+from app.factors import SECRET_FACTORS
+from app.factors.base import Outcome
 from app.models import Authenticator, Event, GatewaySession, Result, Verification
 from tests.actors import Browser, Phone
 from tests.conftest import ONE_DATABASE, Harbor
@@ -49,6 +52,24 @@ def test_a_code_works_once_even_while_it_is_valid(harbor: Harbor) -> None:
     assert results(harbor) == 1
     again.types(harbor.code(phone))
     assert "result" in again.back
+
+
+def test_a_visit_that_runs_out_while_its_code_is_judged_still_ends_well(
+    harbor: Harbor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if a clock is set forward just then: what was confirmed in time counts."""
+    phone = harbor.enrolls()
+    browser, totp = harbor.visits(harbor.ada), SECRET_FACTORS["totp"]
+    code, check = harbor.code(phone), totp.check
+
+    def slowly(*given: Any, **more: Any) -> Outcome:
+        outcome = check(*given, **more)
+        harbor.clock.advance(3600)
+        return outcome
+
+    monkeypatch.setattr(totp, "check", slowly)
+    browser.types(code)
+    assert harbor.notes.checks(browser.back["result"])["status"] == "verified"
 
 
 def test_a_code_is_used_up_with_those_before_it(harbor: Harbor) -> None:
