@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import tempfile
@@ -107,6 +108,10 @@ def command(
     wired = services()
     wired.database.engine.dispose()
     logs.start(wired.config.log_format)
+    # Workers share the memory of all that is here now, until they write to it; a collection would
+    # write to every object that it looks at.
+    gc.collect()
+    gc.freeze()
     click.echo(f"Gatehouse serves {wired.config.base_url} on {bind}.", err=True)
     Server(
         {
