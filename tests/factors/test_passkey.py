@@ -16,7 +16,7 @@ from app.factors.passkey import (
     provider_of,
     registered,
 )
-from app.factors.passkey_options import Owner, creation_options
+from app.factors.passkey_options import Owner, creation_options, request_options
 from tests.software_authenticator import SoftwareAuthenticator, b64
 
 PARTY = RelyingParty(id="localhost", origin="http://localhost")
@@ -68,3 +68,20 @@ def test_a_new_passkey_is_kept_with_what_its_answers_are_judged_by() -> None:
 def test_an_unknown_model_has_no_name() -> None:
     assert provider_of({"aaguid": "00000000-0000-0000-0000-000000000000"}) is None
     assert provider_of({}) is None
+
+
+@pytest.mark.parametrize("demanding", [False, True])
+def test_a_browser_is_asked_for_what_the_organization_demands(demanding: bool) -> None:
+    demands = Demands(user_verification=demanding, attested=demanding)
+    known = [(b64(b"i" * 16), {"transports": ["usb", "nfc"]})]
+    creation = creation_options(PARTY, OWNER, CHALLENGE, demands, known=known)
+    request = request_options(PARTY, CHALLENGE, demands, known=known)
+
+    wanted = "required" if demanding else "preferred"
+    assert creation["authenticatorSelection"]["userVerification"] == wanted
+    assert request["userVerification"] == wanted
+    assert creation["attestation"] == ("direct" if demanding else "none")
+    assert (creation["timeout"], request["timeout"]) == (300_000, 300_000)  # milliseconds
+    assert (creation["rp"]["id"], request["rpId"]) == ("localhost", "localhost")
+    descriptor = {"id": b64(b"i" * 16), "type": "public-key", "transports": ["usb", "nfc"]}
+    assert creation["excludeCredentials"] == request["allowCredentials"] == [descriptor]
