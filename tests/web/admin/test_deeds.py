@@ -463,6 +463,8 @@ DEEDS = [
         "method_setting:changed",
     ),
     deed("admin_messages_providers.create", "/messages/providers/new/smtp", "provider:created"),
+    # Twice, so that there are two to be put in another order.
+    deed("admin_messages_providers.create", "/messages/providers/new/smtp", "provider:created"),
     deed(
         "admin_messages_providers.save",
         "/messages/providers/{account}/edit",

@@ -192,7 +192,9 @@ def test_a_challenge_works_once_even_if_the_answer_was_refused(harbor: Harbor) -
     device = enrolls(harbor)
     browser = harbor.visits(harbor.ada)
     asked = options(browser)
-    spoilt = dataclasses.replace(device, twist_signature=lambda data: data[:-1] + b"\x00")
+    spoilt = dataclasses.replace(
+        device, twist_signature=lambda data: data[:-1] + bytes([data[-1] ^ 1])
+    )
     spoilt.key = device.key
     browser.submits(credential=spoilt.get(asked))
     assert browser.reply.status == 422
@@ -593,7 +595,7 @@ def _without_chain(statement: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spoilt(statement: dict[str, Any]) -> dict[str, Any]:
-    return {**statement, "sig": statement["sig"][:-1] + b"\x00"}
+    return {**statement, "sig": statement["sig"][:-1] + bytes([statement["sig"][-1] ^ 1])}
 
 
 # Recovery
