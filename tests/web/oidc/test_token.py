@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from app.models import ClientAuth, Event
+from app.models import ClientAuth, Event, Result
 from app.services.audit import EventKind
 from tests.actors import Reply
 from tests.conftest import BASE_URL, BOTH_DATABASES, ONE_DATABASE, Harbor
@@ -77,6 +77,16 @@ def test_a_code_that_is_used_again_takes_back_what_it_gave(harbor: Harbor, shop:
     assert harbor.wire.request("GET", "/oidc/userinfo", headers=bearer).status == 401
     replayed = sa.select(Event.id).where(Event.kind == EventKind.AUTHORIZATION_CODE_REPLAYED)
     assert len(harbor.rows(replayed)) == 1
+
+
+@ONE_DATABASE
+def test_with_a_code_its_result_is_used_up_and_the_record_says_so(
+    harbor: Harbor, shop: Party
+) -> None:
+    assert shop.gets(confirms(harbor, shop)["code"])["sub"] == harbor.ada
+    redeemed = sa.select(Event.id).where(Event.kind == EventKind.RESULT_REDEEMED)
+    assert len(harbor.rows(redeemed)) == 1
+    assert None not in harbor.rows(sa.select(Result.redeemed_at))[0]
 
 
 @BOTH_DATABASES
