@@ -315,6 +315,19 @@ def test_wrong_recovery_codes_have_a_count_of_their_own(harbor: Harbor) -> None:
     assert "result" in browser.back, "the phone is not locked with them"
 
 
+@ONE_DATABASE
+def test_a_right_code_forgives_wrong_ones_of_its_own_kind_alone(harbor: Harbor) -> None:
+    phone, codes = enrolls(harbor)
+    for _ in range(2):
+        recovers(harbor, WRONG)
+    visit = harbor.visits(harbor.ada)
+    visit.types(harbor.code(phone))
+    assert "result" in visit.back
+    assert (user(harbor).failures, user(harbor).recovery_failures) == (0, 2)
+    assert recovers(harbor, codes[0]).path.endswith("/enroll")
+    assert user(harbor).recovery_failures == 0
+
+
 def test_a_code_used_by_many_at_once_counts_once(live_harbor: Harbor) -> None:
     harbor = live_harbor
     browser = harbor.visits(harbor.ada)
