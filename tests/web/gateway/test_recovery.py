@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -19,7 +23,7 @@ from app.models import (
 )
 from app.services.audit import OPERATOR
 from tests import actors
-from tests.conftest import ONE_DATABASE, Harbor
+from tests.conftest import ONE_DATABASE, PATIENCE, Harbor
 from tests.outbox import ADA, Outbox, switch
 
 DAY = 24 * 3600
@@ -119,6 +123,66 @@ def test_a_code_brings_no_second_phone_once_another_visit_set_one_up(
     own.types(harbor.code(phone))
     assert "result" in own.back
     thief.types(harbor.code(stolen))
+    assert thief.path.endswith("/verify"), thief.path
+    assert statuses(harbor).count("active") == 1
+
+
+@contextmanager
+def held_before(
+    harbor: Harbor, statement: str
+) -> Iterator[tuple[threading.Event, Callable[[], None]]]:
+    """Hold up the first statement that begins so; yield whether it came, and what frees it."""
+    came, freed = threading.Event(), threading.Event()
+
+    def wait_once(_connection: object, _cursor: object, sent: str, *_: object) -> None:
+        if sent.startswith(statement) and not came.is_set():
+            came.set()
+            assert freed.wait(PATIENCE)
+
+    engine = harbor.services.database.engine
+    sa.event.listen(engine, "before_cursor_execute", wait_once)
+    try:
+        yield came, freed.set
+    finally:
+        freed.set()
+        sa.event.remove(engine, "before_cursor_execute", wait_once)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_nor_if_the_other_visit_set_it_up_while_the_answer_was_looked_at(harbor: Harbor) -> None:
+    """The other one's commit falls between the first look at the code and its use."""
+    _old, codes = enrolls(harbor)
+    thief = recovers(harbor, codes[0])
+    stolen = thief.scans()
+    with ThreadPoolExecutor(1) as pool, held_before(harbor, "UPDATE users") as (came, free):
+        typed = pool.submit(thief.types, harbor.code(stolen))
+        assert came.wait(PATIENCE)
+        assert approves(harbor)
+        own = harbor.visits(harbor.ada)
+        phone = own.sets_up()
+        own.types(harbor.code(phone))
+        free()
+        typed.result(timeout=PATIENCE)
+    assert "result" in own.back
+    assert thief.path.endswith("/verify"), thief.path
+    assert statuses(harbor).count("active") == 1
+
+
+def test_a_code_brings_no_phone_beside_the_one_that_an_import_brought(harbor: Harbor) -> None:
+    _old, codes = enrolls(harbor)
+    thief = recovers(harbor, codes[0])
+    with harbor.services.database.writing() as tx:
+        ada = harbor.services.directory.find(tx, harbor.organization, harbor.ada)
+        harbor.services.enrollment.reset(tx, OPERATOR, harbor.organization, ada, reopen=False)
+    seed = actors.keep_secret("GEZDGNBVGY3TQOJQ")
+    told = harbor.backend.calls(
+        "POST",
+        "/org/harbor/users/import",
+        data=json.dumps({"email": "ada@harbor.example", "totp_secret": seed}).encode(),
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    assert told.json["updated"] == 1, told.text
+    thief.goes_to(thief.address("enroll"))
     assert thief.path.endswith("/verify"), thief.path
     assert statuses(harbor).count("active") == 1
 
