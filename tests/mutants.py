@@ -61,7 +61,16 @@ NOTICED_BY: dict[str, list[str]] = {
     "app/services/assurance.py": ["tests/services/test_assurance.py"],
     "app/services/answers.py": [f"{V2}/test_results.py", f"{GATEWAY}/test_visits.py"],
     "app/services/authorization_codes.py": ["tests/web/oidc/test_token.py"],
-    "app/services/tokens.py": [f"{V2}/test_results.py", f"{V2}/test_token.py"],
+    "app/services/tokens.py": [
+        f"{V2}/test_results.py",
+        f"{V2}/test_token.py",
+        f"{GATEWAY}/test_visits.py",
+        f"{GATEWAY}/test_recovery.py",
+        f"{GATEWAY}/test_step_up.py",
+        f"{GATEWAY}/test_trusted_browsers.py",
+        f"{GATEWAY}/test_policy.py",
+        "tests/web/duo/test_answers.py",
+    ],
 }
 """The modules that are broken, and the tests that have to notice."""
 

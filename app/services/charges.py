@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -27,7 +27,7 @@ _ID = "charged"
 class Charge:
     """One attempt, by ids alone, so that it can be charged again after a rollback."""
 
-    changes: Changes = field(repr=False)
+    changes: Changes
     session_id: str | None
     user_id: uuid.UUID | None
     authenticator_ids: tuple[uuid.UUID, ...]

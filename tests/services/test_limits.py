@@ -24,7 +24,7 @@ PER_SESSION, PER_USER = 4, 9
 WAITS = {2: 60, 4: 300, 6: 3600}
 RECOVERY = "recovery"
 WALKS = range(5)
-STRIDES = (0, 0, 0, 1, 58, 59, 60, 61, 299, 300, 301, 3599, 3600)
+STRIDES = (*[0] * 20, 1, 58, 59, 60, 60, 61, 299, 300, 300, 301, 3599, 3600)
 """Seconds between two steps: most often none, and else about as long as a wait."""
 
 
@@ -114,7 +114,8 @@ class Walk:
         act = self.random.choice([self.answers] * 9 + seldom)
         self.harbor.clock.advance(self.random.choice(STRIDES))
         act()
-        if self.random.random() < 0.1:
+        if self.book.judged == PER_SESSION or self.random.random() < 0.03:
+            self.ends_the_session()
             self.begins_a_session()
         if self.book.failures == PER_USER and self.random.random() < 0.3:
             self.is_unlocked()
@@ -154,6 +155,15 @@ class Walk:
             assert self.limits.charge_session(tx, session, now=now) is may
             self.book.judged += may
             assert session.judged == self.book.judged
+
+    def ends_the_session(self) -> None:
+        """Type into a session that is used up, and at the moment when its time is over."""
+        self.types_the_session_s()
+        self.answers()
+        self.agrees()
+        self.begins_a_session()
+        self.harbor.clock.moment = self.book.ends_at
+        self.types_the_session_s()
 
     def is_owed(self) -> None:
         """Charge what could not be charged with its verdict."""
