@@ -59,7 +59,15 @@ NOTICED_BY: dict[str, list[str]] = {
     "app/services/tallies.py": ["tests/web/admin/test_overview.py"],
     "app/services/sending_limits.py": ["tests/services/test_sending_limits.py"],
     "app/services/assurance.py": ["tests/services/test_assurance.py"],
-    "app/services/answers.py": [f"{V2}/test_results.py", f"{GATEWAY}/test_visits.py"],
+    "app/services/answers.py": [
+        f"{GATEWAY}/test_visits.py",
+        f"{GATEWAY}/test_step_up.py",
+        "tests/web/oidc/test_authorize.py",
+        "tests/web/oidc/test_unauthenticated.py",
+        "tests/web/duo/test_answers.py",
+        "tests/web/entra/test_visits.py",
+        "tests/web/cryptr/test_gateway.py",
+    ],
     "app/services/authorization_codes.py": ["tests/web/oidc/test_token.py"],
     "app/services/tokens.py": [
         f"{V2}/test_results.py",
