@@ -209,16 +209,45 @@ def test_a_period_is_compared_with_the_one_before(harbor: Harbor, counted: bool)
 
 
 def test_a_finished_day_is_counted_once_and_kept(harbor: Harbor) -> None:
+    fill(harbor, 1, days_ago=2)
     fill(harbor, 5, days_ago=1)
     fill(harbor, 3, days_ago=0)
     for _ in range(2):
         assert harbor.services.tallies.count_finished() is False
-    [(day, tally)] = harbor.rows(sa.select(CountedDay.day, CountedDay.tally))
-    assert (str(day), tally["counts"]) == ("2026-02-28", [["", "verification", "totp", True, 5]])
-    harbor.executes(sa.delete(Verification).where(Verification.at < harbor.clock.now()))
+    kept = harbor.rows(sa.select(CountedDay.day, CountedDay.tally).order_by(CountedDay.day))
+    assert [(str(day), tally["counts"]) for day, tally in kept] == [
+        ("2026-02-27", [["", "verification", "totp", True, 1]]),
+        ("2026-02-28", [["", "verification", "totp", True, 5]]),
+    ]
+    now = harbor.clock.now()
+    yesterday = Verification.at.between(now - timedelta(days=1), now - timedelta(seconds=1))
+    harbor.executes(sa.delete(Verification).where(yesterday))
     nadia = harbor.administrator()
     nadia.at("/")
-    assert tile(nadia, "Answers judged") == "8 0 of them refused"
+    assert tile(nadia, "Answers judged") == "9 0 of them refused"
+
+
+def test_what_happens_at_midnight_is_of_the_day_that_begins(harbor: Harbor) -> None:
+    harbor.clock.moment = harbor.clock.moment.replace(hour=0, minute=0, second=0)
+    fill(harbor, 4, days_ago=1)
+    fill(harbor, 2, days_ago=0)
+    harbor.clock.advance(3600)
+    harbor.services.tallies.count_finished()
+    [tally] = harbor.rows(sa.select(CountedDay.tally))[0]
+    assert tally["counts"] == [["", "verification", "totp", True, 4]]
+    nadia = harbor.administrator()
+    nadia.at("/")
+    assert [day[:2] for day in rows(nadia)[-2:]] == [["28 February", "4"], ["1 March", "2"]]
+
+
+def test_a_day_that_was_counted_for_one_is_not_counted_for_all(harbor: Harbor) -> None:
+    fill(harbor, 5, days_ago=1)
+    harbor.services.tallies.count_finished()
+    pier = organization(harbor, "Pier")
+    fill(harbor, 2, days_ago=1, organization_id=pier.id)
+    eve = harbor.administrator(Role.OWNER, "eve@pier.example", organization=pier)
+    eve.at("/")
+    assert tile(eve, "Answers judged") == "2 0 of them refused"
 
 
 def test_a_day_is_not_counted_while_its_last_transactions_may_be_open(harbor: Harbor) -> None:
