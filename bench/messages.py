@@ -27,7 +27,7 @@ LASTS = 5  # seconds of that in a round
 RAMP = 1.5  # seconds until as many are on their way as there will be
 DRAIN = 10  # seconds, after which the rest is dropped
 ROUNDS = 2
-VISITS = 24
+VISITS = 80
 """Sign-ins that are judged while messages are sent."""
 LONGEST = 30.0  # seconds of what is measured as a whole
 KEPT = 0.8

@@ -31,13 +31,8 @@ def measure(options: Options) -> list[Figure]:
         starts = [_start() for _ in range(1 if options.small else STARTS)]
         return [
             Figure("start to the first answer", median(starts), " s"),
-            *_loaded(made, _seconds(options), WARM / 10 if options.small else WARM),
+            *_loaded(made, options.minutes * 60, WARM / 10 if options.small else WARM),
         ]
-
-
-def _seconds(options: Options) -> float:
-    """Return how long the load is: what would grow is in the workers, so SQLite gets a tenth."""
-    return options.minutes * (6 if options.kind == "sqlite" else 60)
 
 
 def _start() -> float:

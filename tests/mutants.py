@@ -57,7 +57,11 @@ NOTICED_BY: dict[str, list[str]] = {
     "app/services/charges.py": ["tests/services/test_limits.py", f"{GATEWAY}/test_limits.py"],
     "app/services/lockouts.py": ["tests/web/admin/test_policy.py"],
     "app/services/tallies.py": ["tests/web/admin/test_overview.py"],
-    "app/services/sending_limits.py": ["tests/services/test_sending_limits.py"],
+    "app/services/sending_limits.py": [
+        "tests/services/test_sending_limits.py",
+        "tests/web/test_notices.py",
+        f"{V2}/test_imports.py",
+    ],
     "app/services/assurance.py": ["tests/services/test_assurance.py"],
     "app/services/answers.py": [
         f"{GATEWAY}/test_visits.py",
