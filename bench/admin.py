@@ -101,6 +101,7 @@ def _fill(made: Stage) -> tuple[str, str]:
         domain = demo["organization"]["domain"]
         organization = wired.organizations.find(tx, Environment.SANDBOX, domain)
         application = wired.applications.find(tx, demo["application"]["client_id"])
+        assert application is not None
     crowd.fill(wired, organization, application)
     with wired.database.reading() as tx:
         user = wired.directory.find(tx, organization, "user77777@harbor.example")
@@ -149,5 +150,6 @@ def _peaks(server: int) -> dict[int, int]:
     found = {}
     for pid in map(int, children):
         status = Path(f"/proc/{pid}/status").read_text()
-        found[pid] = int(re.search(r"VmHWM:\s+(\d+)", status)[1])
+        [peak] = re.findall(r"VmHWM:\s+(\d+)", status)
+        found[pid] = int(peak)
     return found

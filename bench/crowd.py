@@ -107,23 +107,25 @@ class Bulk:
             tx,
             User,
             self._users,
-            self._after,
-            **self._ours,
-            id=self._id(1),
-            email=self._sql("'user' || i || '@harbor.example'"),
-            email_key=self._sql("'user' || i || '@harbor.example'"),
-            phone_number=self._sql(f"'+336' || {self._in.padded.format(i='i')} || '0'"),
-            external_id=self._sql("'crm-' || i"),
-            profile=self._json(
-                f"""'{{"given_name":"' || {given} || '","family_name":"' || {family} || '"}}'"""
-            ),
-            name_key=self._sql(f"{given} || ' ' || {family}"),
-            family_name_key=self._sql(family),
-            enrolled=self._sql("i % 20 <> 0"),
-            last_verified_at=self._ago("i * 60"),
-            failures=self._sql("CASE WHEN i % 500 = 1 THEN 100 ELSE 0 END"),
-            created_at=self._ago(f"i + {DAYS * 86400}"),
-            updated_at=self._ago("i"),
+            {
+                **self._ours,
+                "id": self._id(1),
+                "email": self._sql("'user' || i || '@harbor.example'"),
+                "email_key": self._sql("'user' || i || '@harbor.example'"),
+                "phone_number": self._sql(f"'+336' || {self._in.padded.format(i='i')} || '0'"),
+                "external_id": self._sql("'crm-' || i"),
+                "profile": self._json(
+                    f"""'{{"given_name":"' || {given} || '","family_name":"' || {family} || '"}}'"""
+                ),
+                "name_key": self._sql(f"{given} || ' ' || {family}"),
+                "family_name_key": self._sql(family),
+                "enrolled": self._sql("i % 20 <> 0"),
+                "last_verified_at": self._ago("i * 60"),
+                "failures": self._sql("CASE WHEN i % 500 = 1 THEN 100 ELSE 0 END"),
+                "created_at": self._ago(f"i + {DAYS * 86400}"),
+                "updated_at": self._ago("i"),
+            },
+            after=self._after,
         )
 
     def authenticators(self, tx: Session) -> None:
@@ -132,16 +134,18 @@ class Bulk:
             tx,
             Authenticator,
             self._users,
-            self._after,
+            {
+                "id": self._id(2),
+                "user_id": self._id(1),
+                "kind": self._sql("'totp'"),
+                "status": self._sql("'active'"),
+                "secret": self._sql("'sealed'"),
+                "parameters": self._json("'{}'"),
+                "created_at": self._ago("i"),
+                "confirmed_at": self._ago("i"),
+            },
+            after=self._after,
             where="i % 20 <> 0",
-            id=self._id(2),
-            user_id=self._id(1),
-            kind=self._sql("'totp'"),
-            status=self._sql("'active'"),
-            secret=self._sql("'sealed'"),
-            parameters=self._json("'{}'"),
-            created_at=self._ago("i"),
-            confirmed_at=self._ago("i"),
         )
 
     def codes(self, tx: Session) -> None:
@@ -150,12 +154,16 @@ class Bulk:
             tx,
             RecoveryCode,
             self._users * _CODES,
-            id=self._id(3),
-            user_id=self._id(1, f"1 + i % {self._users}"),
-            code_hash=self._sql("'hash' || i"),
-            length=16,
-            used_at=sa.case((self._sql(f"i < {self._users}"), self._ago("i")), else_=sa.null()),
-            created_at=self._ago("i"),
+            {
+                "id": self._id(3),
+                "user_id": self._id(1, f"1 + i % {self._users}"),
+                "code_hash": self._sql("'hash' || i"),
+                "length": sa.literal(16),
+                "used_at": sa.case(
+                    (self._sql(f"i < {self._users}"), self._ago("i")), else_=sa.null()
+                ),
+                "created_at": self._ago("i"),
+            },
         )
 
     def verifications(self, tx: Session) -> None:
@@ -164,18 +172,20 @@ class Bulk:
             tx,
             Verification,
             self._deeds,
-            **self._ours,
-            id=self._id(4),
-            user_id=self._id(1, f"1 + i % {self._users}"),
-            application_id=self._application,
-            kind=self._sql(
-                "CASE i % 10 WHEN 0 THEN 'recovery_code' WHEN 1 THEN 'sms' ELSE 'totp' END"
-            ),
-            purpose=self._sql("CASE i % 10 WHEN 0 THEN 'recovery' ELSE 'verification' END"),
-            accepted=self._sql("i % 25 <> 3"),
-            reason=self._sql("CASE i % 25 WHEN 3 THEN 'wrong' END"),
-            took_ms=self._sql("3000 + (i % 9973) * 7919 % 40000"),
-            at=self._ago(self._spread()),
+            {
+                **self._ours,
+                "id": self._id(4),
+                "user_id": self._id(1, f"1 + i % {self._users}"),
+                "application_id": self._application,
+                "kind": self._sql(
+                    "CASE i % 10 WHEN 0 THEN 'recovery_code' WHEN 1 THEN 'sms' ELSE 'totp' END"
+                ),
+                "purpose": self._sql("CASE i % 10 WHEN 0 THEN 'recovery' ELSE 'verification' END"),
+                "accepted": self._sql("i % 25 <> 3"),
+                "reason": self._sql("CASE i % 25 WHEN 3 THEN 'wrong' END"),
+                "took_ms": self._sql("3000 + (i % 9973) * 7919 % 40000"),
+                "at": self._ago(self._spread()),
+            },
         )
 
     def events(self, tx: Session) -> None:
@@ -198,18 +208,22 @@ class Bulk:
             tx,
             Event,
             self._deeds,
-            **self._ours,
-            at=self._ago(self._spread()),
-            kind=self._sql(
-                "CASE i % 25 WHEN 3 THEN 'verification:refused' WHEN 4 THEN 'user:updated' "
-                "ELSE 'verification:accepted' END"
-            ),
-            actor=self._sql("CASE i % 25 WHEN 4 THEN 'operator' ELSE 'user' END"),
-            user_id=self._id(1, f"1 + i % {self._users}"),
-            application_id=self._application,
-            address=self._sql("'10.' || (i % 251) || '.' || (i % 241) || '.7'"),
-            detail=self._json("""'{"kind":"totp","purpose":"verification","reason":null}'"""),
-            seal_id=sa.literal(_SEAL, sa.Uuid()),
+            {
+                **self._ours,
+                "at": self._ago(self._spread()),
+                "kind": self._sql(
+                    "CASE i % 25 WHEN 3 THEN 'verification:refused' WHEN 4 THEN 'user:updated' "
+                    "ELSE 'verification:accepted' END"
+                ),
+                "actor": self._sql("CASE i % 25 WHEN 4 THEN 'operator' ELSE 'user' END"),
+                "user_id": self._id(1, f"1 + i % {self._users}"),
+                "application_id": self._application,
+                "address": self._sql("'10.' || (i % 251) || '.' || (i % 241) || '.7'"),
+                "detail": self._json(
+                    """'{"kind":"totp","purpose":"verification","reason":null}'"""
+                ),
+                "seal_id": sa.literal(_SEAL, sa.Uuid()),
+            },
         )
 
     def _insert(
@@ -217,9 +231,10 @@ class Bulk:
         tx: Session,
         model: type[User | Authenticator | RecoveryCode | Verification | Event],
         number: int,
+        columns: dict[str, sa.ColumnElement[Any]],
+        *,
         after: int = 0,
         where: str = "",
-        **columns: sa.ColumnElement[Any],
     ) -> None:
         first = sa.select(sa.literal(after + 1).label("i")).cte("numbers", recursive=True)
         source = first.union_all(sa.select(first.c.i + 1).where(first.c.i < number))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from random import Random
 from secrets import token_bytes
 from statistics import median
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import floor
@@ -117,9 +117,10 @@ class Growth:
             sealed = vault.seal(one.secret, place=secret_place(_id(2, number)))
             rows.append({"which": _id(2, number), "secret": sealed})
             people.append(one)
-        chosen = Authenticator.__table__.c.id == sa.bindparam("which")
+        authenticators = cast(sa.Table, Authenticator.__table__)
+        change = sa.update(authenticators).where(authenticators.c.id == sa.bindparam("which"))
         with self._wired.database.engine.begin() as connection:
-            connection.execute(sa.update(Authenticator.__table__).where(chosen), rows)
+            connection.execute(change, rows)
         return people
 
     def _judge(self, one: _Person) -> float:

@@ -42,6 +42,7 @@ class Database:
         with (folder / "pg" / "pg_hba.conf").open("a") as rules:
             rules.write(f"host all all {network.RANGE} trust\n")
         self._host, self._log = host, folder / "postgresql.log"
+        assert made.system_user is not None
         as_user = ("setpriv", "--reuid", str(pwd.getpwnam(made.system_user).pw_uid))
         rights = (*as_user, "--clear-groups", "--bounding-set=-all")
         where = ("-D", folder / "pg", "-h", host.address, "-p", str(_DATABASE_PORT), "-k", "")

@@ -253,11 +253,13 @@ def _enroll_one(made: Setting, tx: Session) -> Person:
     wired, visits, demo = made.wired, made.wired.visits, made.demo
     organization = wired.organizations.find(tx, Environment.SANDBOX, demo["organization"]["domain"])
     application = wired.applications.find(tx, demo["application"]["client_id"])
+    assert application is not None
     email = f"{token_hex(8)}@harbor.example"
     user = wired.directory.create(tx, USER, organization, email=email)
     ask = Ask(user=email, redirect_uri=demo["application"]["redirect_uri"])
     session = wired.gateway_sessions.open(tx, USER, organization, application, ask).session
     pending = visits.set_up(tx, USER, session, "totp")
+    assert pending is not None
     secret = visits.prompt(tx, session, pending).secret
     step = int(wired.clock.now().timestamp()) // floor.PERIOD
     confirmed = visits.confirm(tx, USER, session, floor.code(secret, step))
