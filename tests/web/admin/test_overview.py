@@ -248,6 +248,10 @@ def test_a_day_that_was_counted_for_one_is_not_counted_for_all(harbor: Harbor) -
     eve = harbor.administrator(Role.OWNER, "eve@pier.example", organization=pier)
     eve.at("/")
     assert tile(eve, "Answers judged") == "2 0 of them refused"
+    harbor.services.tallies.count_finished()
+    of_pier = sa.select(CountedDay.tally).where(CountedDay.organization_id == pier.id)
+    [[tally]] = harbor.rows(of_pier)
+    assert tally["counts"] == [["", "verification", "totp", True, 2]]
 
 
 def test_a_day_is_not_counted_while_its_last_transactions_may_be_open(harbor: Harbor) -> None:
