@@ -10,6 +10,8 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
+from app.engines import begin_writing
+
 Convert = Callable[[Any], Any] | None
 """What turns a value into what the driver takes, or back; None where they are the same."""
 
@@ -98,7 +100,7 @@ def all_or_none(connection: sa.Connection, *changes: tuple[Change, Mapping[str, 
     Args:
         changes: each with its values; if one touches no row, none is made.
     """
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    begin_writing(connection)
     try:
         if all(change.make(connection, values) for change, values in changes):
             connection.commit()

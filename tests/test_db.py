@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, StatementError
 
+from app import engines
 from app.db import Database, keep_even_if_undone, lock, once_kept, touched_one
 from app.engines import is_away
 from app.models import Environment, Event, Organization, User
@@ -348,6 +349,38 @@ def test_a_writer_takes_the_lock_before_it_reads(database: Database, database_ur
             tx.scalars(sa.select(Event)).all()
             impatient.execute("BEGIN IMMEDIATE")
             impatient.execute("ROLLBACK")
+
+
+@ONE_DATABASE
+def test_a_writer_waits_for_another_and_gives_up_in_the_end(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = sa.make_url(database_url).database
+    assert path is not None
+
+    def writes(name: str) -> None:
+        with database.writing() as tx:
+            tx.add(event(name))
+            assert tx.connection().exec_driver_sql("PRAGMA busy_timeout").scalar() == 30000
+
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        waiting = pool.submit(writes, "waited")
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.5)
+        other.execute("ROLLBACK")
+        waiting.result(timeout=PATIENCE)
+        assert kinds(database) == ["waited"]
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(engines, "_LOCK_SECONDS", 0)
+        with pytest.raises(sa.exc.OperationalError, match="locked"):
+            writes("gave up")
+    monkeypatch.undo()
+    writes("wrote again")
+    assert kinds(database) == ["waited", "wrote again"]
 
 
 @ONE_DATABASE
