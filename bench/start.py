@@ -22,8 +22,8 @@ WARM = 20.0  # seconds of load until all is loaded that a worker loads as it goe
 SAMPLES = 10
 SLICE = 5.0  # seconds
 MOST_GROWTH, MOST_GROWTH_LATER = 10, 2
-"""Percent of what a worker held when it was warm, and half-way: what an allocator keeps fills up, as
-does what a connection keeps of a growing database, and is full."""
+"""Percent of what a process held when it was warm, and half-way: what an allocator keeps fills
+up, as does what a connection keeps of a growing database, and is full."""
 
 
 def measure(options: Options) -> list[Figure]:
