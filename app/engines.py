@@ -38,8 +38,8 @@ JOIN pg_settings USING (name)
 """The same for the server's end, so that it lets go of what a lost client has locked."""
 _LOCK_SECONDS = 30
 """How long one writer on SQLite waits for another."""
-_LOOK_AGAIN = 2
-"""Milliseconds after which it has looked twice whether the lock is free, and does so again."""
+_LOOK_AGAIN = 5
+"""Milliseconds in which it looks four times whether the lock is free, before it begins anew."""
 
 
 def opened(url: str) -> sa.Engine:
