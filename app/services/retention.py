@@ -26,7 +26,7 @@ from app.models import (
 )
 from app.services import password_guesses, send_counts
 from app.services.audit import SYSTEM, Actor, Audit, EventKind
-from app.services.seals import BATCH, Seals, ids_of, in_groups
+from app.services.seals import BATCH, Seals, among, ids_of, in_groups
 
 SHORTEST, LONGEST = 30, 3650
 """Days; who wants them kept for ever sets none."""
@@ -238,7 +238,7 @@ def _kept(organization_id: uuid.UUID) -> sa.Select[Seal]:
 def _delete(tx: Session, seal: Seal) -> int:
     count = 0
     for ids in in_groups(ids_of(seal.event_ids)):
-        gone = sa.delete(Event).where(Event.id.in_(ids), Event.seal_id == seal.id)
+        gone = sa.delete(Event).where(among(ids), Event.seal_id == seal.id)
         done = tx.execute(gone, execution_options={"synchronize_session": False})
         count += int(done.rowcount)  # type: ignore[attr-defined]
     return count

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.db import Database, hold_still
 from app.models import Event, Organization, Seal
-from app.services.seals import COLUMNS, DEPLOYMENT, Content, Seals, ids_of, in_groups
+from app.services.seals import COLUMNS, DEPLOYMENT, Content, Seals, among, ids_of, in_groups
 
 _SEALS_AT_ONCE = 50
 _MOST_TOLD = 1000
@@ -215,7 +215,7 @@ def _seals(tx: Session, chain: str) -> Iterator[Seal]:
 
 
 def _events(tx: Session, ids: list[int]) -> dict[int, sa.Row[*tuple[Any, ...]]]:
-    rows = tx.execute(sa.select(*COLUMNS, Event.seal_id).where(Event.id.in_(ids)))
+    rows = tx.execute(sa.select(*COLUMNS, Event.seal_id).where(among(ids)))
     return {row.id: row for row in rows}
 
 

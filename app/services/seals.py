@@ -124,7 +124,7 @@ class Seals:
         tx.add(seal)
         tx.flush()
         for group in in_groups(iter(ids)):
-            mine = sa.update(Event).where(Event.id.in_(group), Event.seal_id.is_(None))
+            mine = sa.update(Event).where(among(group), Event.seal_id.is_(None))
             attach = mine.values(seal_id=seal.id).execution_options(synchronize_session=False)
             if tx.execute(attach).rowcount != len(group):  # type: ignore[attr-defined]
                 raise _Outrun
@@ -201,6 +201,16 @@ def in_groups(ids: Iterator[int]) -> Iterator[list[int]]:
     """Yield the ids, so many at once as one statement names."""
     while group := list(islice(ids, FEW)):
         yield group
+
+
+def among(ids: list[int]) -> sa.ColumnElement[bool]:
+    """Return that an event is one of these, in a statement of one of few lengths.
+
+    SQLite's driver keeps each statement that it meets, on each connection: of any number of ids
+    that is megabytes. So the last id is named again until there is a power of two of them.
+    """
+    length = 1 << (len(ids) - 1).bit_length()
+    return Event.id.in_(ids + ids[-1:] * (length - len(ids)))
 
 
 def _statement(seal: Seal) -> str:

@@ -105,6 +105,25 @@ def record(services: Services) -> Iterator[Record]:
 # Sealing
 
 
+def test_many_sizes_of_a_seal_take_few_statements(record: Record) -> None:
+    """A driver keeps each statement; one for each number of events would fill the memory."""
+    engine, sent = record.services.database.engine, set[str]()
+
+    def hear(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if "seal_id" in statement and statement.startswith(("UPDATE", "DELETE", "SELECT")):
+            sent.add(" ".join(statement.split()))
+
+    sa.event.listen(engine, "before_cursor_execute", hear)
+    try:
+        for number in range(9, 25):
+            record.seals(of=number)
+        assert record.breaks() == set()
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", hear)
+    lengths = {one.split(" IN (")[1].count(",") + 1 for one in sent if " IN (" in one}
+    assert {16, 32} <= lengths <= {1, 2, 4, 8, 16, 32}
+
+
 def test_what_is_committed_is_sealed_and_the_rest_waits(record: Record) -> None:
     report = record.checks()
     mine = chain_of(report, record.chain)
